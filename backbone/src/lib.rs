@@ -1,0 +1,28 @@
+//! The two servers everything runs on, NATS and Redis, as Cuepoint uses them.
+//!
+//! In reading order:
+//! - [`config`]: addresses and credentials;
+//! - [`nats`]: the connection, with bounds of our own;
+//! - [`topology`]: streams, consumer and bucket: created once, compared ever after;
+//! - [`publish`]: one confirmed publish, and what a refusal means;
+//! - [`direct`]: reads by subject, from any replica or from the leader;
+//! - [`delivery`]: what the reply subject of a delivery says;
+//! - [`journal`]: reads of the conversation log;
+//! - [`receipt`]: the status of an event, from the streams alone;
+//! - [`catalogue`]: the validated configuration in memory, last good wins;
+//! - [`redis`]: the connection to Redis, every call bounded;
+//! - [`chance`]: random bytes from the operating system;
+//! - [`logging`]: the format of log lines.
+
+pub mod catalogue;
+pub mod chance;
+pub mod config;
+pub mod delivery;
+pub mod direct;
+pub mod journal;
+pub mod logging;
+pub mod nats;
+pub mod publish;
+pub mod receipt;
+pub mod redis;
+pub mod topology;

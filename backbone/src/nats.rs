@@ -1,0 +1,76 @@
+//! The connection to NATS, with bounds of our own.
+//!
+//! The client buffers while it is disconnected and backs off for seconds by default; here it comes
+//! back within a quarter of a second, and every caller sets its own deadline.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions};
+
+use crate::config;
+
+/// Longest pause between two attempts to connect.
+const RECONNECT_MAX: Duration = Duration::from_millis(250);
+/// How often a silent connection is probed.
+const PING_EVERY: Duration = Duration::from_secs(5);
+/// The oldest server whose fence and work queue behave as measured.
+const VERSION_MIN: (i64, i64, i64) = (2, 12, 0);
+
+/// Why there is no usable connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be used.
+    #[error("cannot use the address of NATS")]
+    Connect(#[from] async_nats::ConnectError),
+    /// The credentials file cannot be read.
+    #[error("cannot read the NATS credentials {path}")]
+    Creds {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server is too old: it would lose messages, or let a stale writer through.
+    #[error("nats-server {found} is too old: at least 2.12 is needed")]
+    TooOld {
+        /// The server's version.
+        found: String,
+    },
+}
+
+/// Connects, or keeps trying in the background; fails only where trying again cannot help.
+pub async fn connect(config: &config::Nats, name: &str) -> Result<Client, Error> {
+    let mut options = ConnectOptions::new();
+    if let Some(path) = &config.creds {
+        let text = tokio::fs::read_to_string(path).await.map_err(|source| Error::Creds { path: path.clone(), source })?;
+        options = ConnectOptions::with_credentials(&text).map_err(|source| Error::Creds { path: path.clone(), source })?;
+    }
+    let addresses: Vec<&str> = config.url.split(',').map(str::trim).collect();
+    let client = options
+        .name(name)
+        .ping_interval(PING_EVERY)
+        .request_timeout(Some(proto::limit::READ_DEADLINE))
+        .reconnect_delay_callback(|attempts| RECONNECT_MAX.min(Duration::from_millis(20) * u32::try_from(attempts).unwrap_or(u32::MAX)))
+        .retry_on_initial_connect()
+        .client_capacity(8192)
+        .connect(addresses)
+        .await?;
+    Ok(client)
+}
+
+/// Whether the connection stands right now.
+pub fn is_connected(client: &Client) -> bool {
+    client.connection_state() == State::Connected
+}
+
+/// Refuses a server that is too old; a server that was never reached passes until it is.
+pub fn check_version(client: &Client) -> Result<(), Error> {
+    let (major, minor, patch) = VERSION_MIN;
+    match client.try_server_info() {
+        Some(info) if !client.is_server_compatible(major, minor, patch) => Err(Error::TooOld { found: info.version }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The connection to Redis, every call bounded.
+//!
+//! What Redis holds is a hint or can be rebuilt, so a call that fails or is late is an ordinary
+//! answer: [`Silent`]. A late call may still have run.
+
+use std::sync::Mutex;
+
+use proto::limit::REDIS_DEADLINE;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
+
+use crate::config;
+
+/// Redis did not answer, or not usefully; what was asked may still happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Silent {
+    /// It answered with an error, or the connection broke.
+    #[error("redis failed")]
+    Failed(#[from] RedisError),
+    /// It did not answer in time.
+    #[error("redis did not answer within {REDIS_DEADLINE:?}")]
+    Late,
+}
+
+/// A shared connection that heals itself.
+#[derive(Debug)]
+pub struct Redis {
+    client: Client,
+    manager: Mutex<ConnectionManager>,
+}
+
+fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_max_delay(std::time::Duration::from_millis(100))
+        .set_connection_timeout(Some(REDIS_DEADLINE))
+        .set_response_timeout(Some(REDIS_DEADLINE));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+impl Redis {
+    /// Prepares a connection; fails only on an address that cannot be used.
+    pub fn new(config: &config::Redis) -> Result<Self, RedisError> {
+        let client = Client::open(config.url.as_str())?;
+        let manager = Mutex::new(manager(&client)?);
+        Ok(Self { client, manager })
+    }
+
+    /// Runs a pipeline.
+    pub async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Silent> {
+        let mut connection = self.manager.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        match tokio::time::timeout(REDIS_DEADLINE, pipeline.query_async(&mut connection)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.heal(&error);
+                Err(error.into())
+            }
+            Err(_) => Err(Silent::Late),
+        }
+    }
+
+    /// Whether Redis answers right now.
+    pub async fn ping(&self) -> Result<(), Silent> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PING").ignore();
+        self.run(&pipeline).await
+    }
+
+    /// After a failover the old connection stays up and answers with errors: it must be made anew.
+    fn heal(&self, error: &RedisError) {
+        let demoted = matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading)
+        );
+        if demoted && let Ok(fresh) = manager(&self.client) {
+            *self.manager.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        }
+    }
+}

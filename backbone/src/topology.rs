@@ -1,0 +1,238 @@
+//! Streams, consumer and bucket: created once, compared ever after.
+//!
+//! Nothing here changes or recreates what exists: a recreated stream restarts its sequence, and an
+//! updated consumer can lose what waits (nats-server 5526). A difference is reported, and mending
+//! it is an operator's decision.
+
+use std::time::Duration;
+
+use async_nats::Client;
+use async_nats::jetstream::consumer::{self, AckPolicy, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::kv;
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{self, Context};
+use clap::Args;
+use proto::id::Epoch;
+use proto::{limit, subject};
+
+/// How the streams are made.
+#[derive(Debug, Clone, Args)]
+pub struct Sizes {
+    /// Replicas of every stream: 1, 3 or 5.
+    #[arg(long, env = "CUEPOINT_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub replicas: u8,
+    /// How many bytes waiting events may take.
+    #[arg(long, env = "CUEPOINT_EVENTS_BYTES", default_value_t = limit::EVENTS_BYTES_MAX)]
+    pub events_bytes: i64,
+    /// How many bytes the log may take.
+    #[arg(long, env = "CUEPOINT_LOG_BYTES", default_value_t = limit::LOG_BYTES_MAX)]
+    pub log_bytes: i64,
+    /// How many bytes dead letters may take.
+    #[arg(long, env = "CUEPOINT_DEAD_BYTES", default_value_t = limit::DEAD_BYTES_MAX)]
+    pub dead_bytes: i64,
+    /// How many events of one session may wait.
+    #[arg(long, env = "CUEPOINT_SESSION_BACKLOG", default_value_t = limit::SESSION_BACKLOG_MAX)]
+    pub session_backlog: i64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            replicas: 1,
+            events_bytes: limit::EVENTS_BYTES_MAX,
+            log_bytes: limit::LOG_BYTES_MAX,
+            dead_bytes: limit::DEAD_BYTES_MAX,
+            session_backlog: limit::SESSION_BACKLOG_MAX,
+        }
+    }
+}
+
+/// Why the topology is not as it must be.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker did not answer, or refused.
+    #[error("cannot {what}")]
+    Broker {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        source: async_nats::Error,
+    },
+    /// A stream is not there yet.
+    #[error("stream {0} does not exist: run `cuepoint setup`")]
+    Missing(String),
+    /// Something exists with other settings than these.
+    #[error("{name} exists with other settings: {differences}")]
+    Differs {
+        /// The stream or consumer.
+        name: String,
+        /// Each difference, as `setting found/wanted`.
+        differences: String,
+    },
+}
+
+fn broker<E: Into<async_nats::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
+    let what = what.into();
+    move |source| Error::Broker { what, source: source.into() }
+}
+
+/// A JetStream context with our deadline on every call of its API.
+pub fn context(client: &Client) -> Context {
+    jetstream::context::ContextBuilder::new()
+        .timeout(limit::READ_DEADLINE)
+        .backpressure_on_inflight(false)
+        .build(client.clone())
+}
+
+/// Finds the EVENTS stream by its subject.
+pub async fn current_epoch(context: &Context) -> Result<Epoch, Error> {
+    match context.stream_by_subject(subject::EVENTS_FINDER).await {
+        Ok(name) => subject::epoch_of_stream(&name).ok_or(Error::Missing("EVENTS_<epoch>".into())),
+        Err(error) if matches!(error.kind(), jetstream::context::GetStreamByNameErrorKind::NotFound) => {
+            Err(Error::Missing("EVENTS_<epoch>".into()))
+        }
+        Err(error) => Err(broker("find the EVENTS stream")(error)),
+    }
+}
+
+/// Creates what is missing and compares what is there. `second` names a new EVENTS stream.
+pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epoch, Error> {
+    ensure_bucket(context, sizes).await?;
+    ensure_stream(context, log(sizes)).await?;
+    ensure_stream(context, dead(sizes)).await?;
+    let epoch = match current_epoch(context).await {
+        Ok(epoch) => epoch,
+        Err(Error::Missing(_)) => next_epoch(context, second).await?,
+        Err(error) => return Err(error),
+    };
+    ensure_stream(context, events(epoch, sizes)).await?;
+    ensure_workers(context, epoch).await?;
+    Ok(epoch)
+}
+
+/// Takes a name that was never used: the epochs are counted in the bucket.
+async fn next_epoch(context: &Context, second: u32) -> Result<Epoch, Error> {
+    let bucket = context.get_key_value(subject::RESOURCES).await.map_err(broker("open the bucket"))?;
+    let used = bucket.entry("system.epoch").await.map_err(broker("read the last epoch"))?;
+    let last = used.as_ref().and_then(|entry| std::str::from_utf8(&entry.value).ok()?.parse::<Epoch>().ok());
+    let epoch = Epoch::from_second(last.map_or(second, |last| second.max(last.second().saturating_add(1))));
+    let revision = used.map_or(0, |entry| entry.revision);
+    bucket.update("system.epoch", epoch.to_string().into(), revision).await.map_err(broker("record the new epoch"))?;
+    Ok(epoch)
+}
+
+fn events(epoch: Epoch, sizes: &Sizes) -> Config {
+    Config {
+        name: subject::events_stream(epoch),
+        subjects: subject::EVENTS.map(str::to_owned).to_vec(),
+        retention: RetentionPolicy::WorkQueue,
+        max_bytes: sizes.events_bytes,
+        max_messages_per_subject: sizes.session_backlog,
+        discard_new_per_subject: true,
+        duplicate_window: limit::DUPLICATE_WINDOW,
+        ..base(sizes)
+    }
+}
+
+fn log(sizes: &Sizes) -> Config {
+    Config {
+        name: subject::LOG_STREAM.to_owned(),
+        subjects: vec![subject::LOG.to_owned()],
+        max_bytes: sizes.log_bytes,
+        max_age: limit::LOG_AGE_MAX,
+        duplicate_window: Duration::from_millis(100),
+        ..base(sizes)
+    }
+}
+
+fn dead(sizes: &Sizes) -> Config {
+    Config {
+        name: subject::DEAD_STREAM.to_owned(),
+        subjects: vec![subject::DEAD.to_owned()],
+        max_bytes: sizes.dead_bytes,
+        duplicate_window: limit::DUPLICATE_WINDOW,
+        ..base(sizes)
+    }
+}
+
+fn base(sizes: &Sizes) -> Config {
+    Config {
+        storage: StorageType::File,
+        discard: DiscardPolicy::New,
+        allow_direct: true,
+        num_replicas: sizes.replicas.into(),
+        ..Config::default()
+    }
+}
+
+async fn ensure_bucket(context: &Context, sizes: &Sizes) -> Result<(), Error> {
+    let config = kv::Config {
+        bucket: subject::RESOURCES.to_owned(),
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: sizes.replicas.into(),
+        ..kv::Config::default()
+    };
+    if context.get_key_value(subject::RESOURCES).await.is_ok() {
+        return Ok(());
+    }
+    context.create_key_value(config).await.map(drop).map_err(broker("create the bucket resources"))
+}
+
+async fn ensure_stream(context: &Context, wanted: Config) -> Result<(), Error> {
+    let name = wanted.name.clone();
+    match context.get_stream(&name).await {
+        Ok(stream) => compare(&name, &stream.cached_info().config, &wanted),
+        Err(error) if is_missing(&error.kind()) => {
+            context.create_stream(wanted).await.map(drop).map_err(broker(format!("create stream {name}")))
+        }
+        Err(error) => Err(broker(format!("look up stream {name}"))(error)),
+    }
+}
+
+fn is_missing(kind: &GetStreamErrorKind) -> bool {
+    matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn compare(name: &str, found: &Config, wanted: &Config) -> Result<(), Error> {
+    let settings = |config: &Config| {
+        [
+            ("retention", format!("{:?}", config.retention)),
+            ("discard", format!("{:?}", config.discard)),
+            ("discard_new_per_subject", config.discard_new_per_subject.to_string()),
+            ("allow_direct", config.allow_direct.to_string()),
+            ("storage", format!("{:?}", config.storage)),
+            ("max_bytes", config.max_bytes.to_string()),
+            ("max_msgs_per_subject", config.max_messages_per_subject.max(0).to_string()),
+            ("max_age", humantime::format_duration(config.max_age).to_string()),
+            ("replicas", config.num_replicas.to_string()),
+        ]
+    };
+    let pairs = settings(found).into_iter().zip(settings(wanted));
+    let differences: Vec<String> =
+        pairs.filter(|(found, wanted)| found != wanted).map(|((name, found), (_, wanted))| format!("{name} {found}/{wanted}")).collect();
+    if differences.is_empty() { Ok(()) } else { Err(Error::Differs { name: name.to_owned(), differences: differences.join(", ") }) }
+}
+
+async fn ensure_workers(context: &Context, epoch: Epoch) -> Result<(), Error> {
+    let stream = subject::events_stream(epoch);
+    match context.get_consumer_from_stream::<consumer::Config, _, _>(subject::WORKERS, &stream).await {
+        Ok(_) => Ok(()),
+        Err(_) => context
+            .create_consumer_strict_on_stream(
+                pull::Config {
+                    durable_name: Some(subject::WORKERS.to_owned()),
+                    ack_policy: AckPolicy::Explicit,
+                    ack_wait: limit::ACK_WAIT,
+                    max_deliver: -1,
+                    max_ack_pending: -1,
+                    ..pull::Config::default()
+                },
+                stream,
+            )
+            .await
+            .map(drop)
+            .map_err(broker("create the consumer workers")),
+    }
+}

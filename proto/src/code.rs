@@ -1,0 +1,130 @@
+//! The stable error codes.
+//!
+//! A code names one situation, its HTTP status, whether a retry makes sense, and a page under
+//! `docs/errors/`. The ChatBotKit name beside it is what clients of that API look at.
+
+/// Whether the same call may be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// At any time.
+    Safe,
+    /// With the same idempotency key: the first call may have taken effect.
+    SameKey,
+    /// It cannot help.
+    Never,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $status:literal, $class:literal, $retry:ident;)+) => {
+        /// One situation that a caller or an operator can meet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Code {
+            /// All codes, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable name, such as `CUE0101`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// The HTTP status it is answered with.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)+ }
+            }
+
+            /// The name that ChatBotKit's API gives to this class of error.
+            pub const fn class(self) -> &'static str {
+                match self { $(Self::$name => $class,)+ }
+            }
+
+            /// Whether the same call may be sent again.
+            pub const fn retry(self) -> Retry {
+                match self { $(Self::$name => Retry::$retry,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not what its content type says.
+    BodyMalformed = "CUE0101", 400, "BAD_REQUEST", Never;
+    /// The body is larger than the limit.
+    BodyTooLarge = "CUE0102", 413, "BAD_REQUEST", Never;
+    /// The session is not usable.
+    SessionInvalid = "CUE0103", 400, "BAD_REQUEST", Never;
+    /// A field of the contact is not usable.
+    ContactInvalid = "CUE0104", 400, "BAD_REQUEST", Never;
+    /// The idempotency key is not usable.
+    KeyInvalid = "CUE0105", 400, "BAD_REQUEST", Never;
+    /// A query parameter or header is not usable.
+    ParameterInvalid = "CUE0106", 400, "BAD_REQUEST", Never;
+    /// The text is not usable.
+    TextInvalid = "CUE0107", 400, "BAD_REQUEST", Never;
+    /// The caller did not present the right secret.
+    NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
+    /// No such path.
+    RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
+    /// No such trigger.
+    TriggerUnknown = "CUE0302", 404, "NOT_FOUND", Never;
+    /// No such receipt of this trigger.
+    ReceiptUnknown = "CUE0303", 404, "NOT_FOUND", Never;
+    /// No such conversation.
+    ConversationUnknown = "CUE0304", 404, "NOT_FOUND", Never;
+    /// The path exists, the method does not.
+    MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
+    /// The idempotency key was used for another payload.
+    KeyReused = "CUE0401", 422, "UNPROCESSABLE_ENTITY", Never;
+    /// The broker knows the key, but not as this trigger's.
+    KeyUnknown = "CUE0402", 409, "CONFLICT", Never;
+    /// Too many events of this session wait.
+    SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
+    /// The broker holds as much as it may.
+    BrokerFull = "CUE0502", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The broker did not confirm in time: the event may or may not be stored.
+    Unconfirmed = "CUE0503", 503, "SERVICE_UNAVAILABLE", SameKey;
+    /// The broker or the configuration cannot be reached.
+    Unavailable = "CUE0504", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// Something that should not happen did.
+    Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
+    /// The event was attempted too often.
+    GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
+    /// The envelope cannot be read.
+    EnvelopeInvalid = "CUE0602", 400, "BAD_REQUEST", Never;
+    /// The envelope names another trigger than its subject.
+    IdentityForeign = "CUE0603", 403, "NOT_AUTHORIZED", Never;
+    /// The subject does not name a trigger and a session, or the trigger does not exist.
+    SubjectInvalid = "CUE0604", 404, "NOT_FOUND", Never;
+    /// The event is older than the log: whether it was done is unknown.
+    OutcomeUnknown = "CUE0605", 500, "GENERIC_ERROR", Never;
+    /// The stream of the event was made anew while its turn was open.
+    EpochEnded = "CUE0606", 500, "GENERIC_ERROR", Never;
+    /// The bot could not answer.
+    BotFailed = "CUE0607", 500, "GENERIC_ERROR", Never;
+    /// The trigger's bot does not exist or is not usable.
+    BotUnknown = "CUE0608", 500, "GENERIC_ERROR", Never;
+    /// The turn reached a limit.
+    TurnLimit = "CUE0609", 500, "GENERIC_ERROR", Never;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::Code;
+
+    #[test]
+    fn every_code_is_unique_and_has_a_page() {
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors");
+        let mut seen = BTreeSet::new();
+        for code in Code::ALL {
+            assert!(seen.insert(code.as_str()), "{} stands twice", code.as_str());
+            let page = pages.join(format!("{}.md", code.as_str()));
+            let text = std::fs::read_to_string(&page).unwrap_or_default();
+            assert!(text.starts_with(&format!("# {}", code.as_str())), "{} is missing or has another title", page.display());
+        }
+        assert_eq!(seen.len(), std::fs::read_dir(pages).unwrap().count(), "a page without a code");
+    }
+}

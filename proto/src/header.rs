@@ -1,0 +1,15 @@
+//! Names of message headers.
+
+/// The media type of an envelope.
+pub const CONTENT_TYPE: &str = "Content-Type";
+/// The W3C trace context of an event.
+pub const TRACEPARENT: &str = "traceparent";
+/// The id that the broker refuses to store twice inside its window.
+pub const MESSAGE_ID: &str = "Nats-Msg-Id";
+/// The fence: the last sequence that the writer has seen on the subject.
+pub const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
+
+/// The media type of an envelope in protobuf.
+pub const PROTOBUF: &str = "application/x-protobuf";
+/// The media type of an envelope in JSON.
+pub const JSON: &str = "application/json";

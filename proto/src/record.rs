@@ -1,0 +1,197 @@
+//! Entries of the conversation log.
+//!
+//! The frame of a record (who, where, which event) is parsed into types here; the contents of its
+//! step are plain data and serve as they are generated.
+
+use std::fmt;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::id::{ConversationId, Epoch, EventSeq, SessionKey};
+use crate::wire;
+pub use crate::wire::record::Step;
+
+/// Why bytes are not a record.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// They are not the message.
+    #[error("not a log record")]
+    Malformed(#[source] prost::DecodeError),
+    /// A field of the frame is not usable.
+    #[error("log record has an unusable {0}")]
+    Frame(&'static str),
+}
+
+/// Tells one append from every other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecordId(pub [u8; 16]);
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// The conversation a turn belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversation {
+    /// The event that opened it.
+    pub opening: EventSeq,
+    /// When that was stored, by the broker's clock, in milliseconds since 1970.
+    pub opened_at_ms: i64,
+    /// The log sequence after which its records begin.
+    pub base: u64,
+    /// The ordinal of the turn in it, from 1.
+    pub turn: u64,
+}
+
+impl Conversation {
+    /// The id by which callers know it.
+    pub fn id(&self, session: &SessionKey) -> ConversationId {
+        ConversationId { session: session.clone(), event: self.opening }
+    }
+}
+
+/// One entry of a session's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Minted for this append.
+    pub id: RecordId,
+    /// The event it is about.
+    pub event: EventSeq,
+    /// The last committed event of that epoch.
+    pub cursor: u64,
+    /// The last consumed answer.
+    pub answers: u64,
+    /// The highest counted attempt so far.
+    pub attempt: u32,
+    /// The log sequence of the last terminal record before this turn.
+    pub base: u64,
+    /// The conversation of the turn.
+    pub conversation: Conversation,
+    /// The process that wrote it.
+    pub worker: String,
+    /// The trace context of the event.
+    pub traceparent: String,
+    /// When the event was stored, by the broker's clock, in milliseconds since 1970.
+    pub received_at_ms: i64,
+    /// What happened; none where a later version wrote a step that this one does not know.
+    pub step: Option<Step>,
+}
+
+impl Record {
+    /// Whether the turn ended here.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_)))
+    }
+
+    /// The event as the turn took it in, where this record has it.
+    pub fn input(&self) -> Option<&wire::Input> {
+        match self.step.as_ref()? {
+            Step::Intents(step) => step.input.as_ref(),
+            Step::Completed(step) => step.input.as_ref(),
+            Step::Failed(step) => step.input.as_ref(),
+            Step::Cancelled(step) => step.input.as_ref(),
+            Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Outcomes(_) => None,
+        }
+    }
+
+    /// The stored bytes.
+    pub fn encode(self) -> Bytes {
+        let message = wire::Record {
+            id: Bytes::copy_from_slice(&self.id.0),
+            epoch: self.event.epoch.to_string(),
+            cursor: self.cursor,
+            answers: self.answers,
+            attempt: self.attempt,
+            event: self.event.seq,
+            base: self.base,
+            conversation: Some(wire::Conversation {
+                epoch: self.conversation.opening.epoch.to_string(),
+                event: self.conversation.opening.seq,
+                opened_at_ms: self.conversation.opened_at_ms,
+                base: self.conversation.base,
+                turn: self.conversation.turn,
+            }),
+            worker: self.worker,
+            traceparent: self.traceparent,
+            received_at_ms: self.received_at_ms,
+            step: self.step,
+        };
+        message.encode_to_vec().into()
+    }
+
+    /// Reads stored bytes.
+    pub fn decode(bytes: Bytes) -> Result<Self, Error> {
+        let message = wire::Record::decode(bytes).map_err(Error::Malformed)?;
+        let epoch = |text: &str| text.parse::<Epoch>().map_err(|_| Error::Frame("epoch"));
+        let conversation = message.conversation.ok_or(Error::Frame("conversation"))?;
+        Ok(Self {
+            id: RecordId(message.id.as_ref().try_into().map_err(|_| Error::Frame("id"))?),
+            event: EventSeq { epoch: epoch(&message.epoch)?, seq: message.event },
+            cursor: message.cursor,
+            answers: message.answers,
+            attempt: message.attempt,
+            base: message.base,
+            conversation: Conversation {
+                opening: EventSeq { epoch: epoch(&conversation.epoch)?, seq: conversation.event },
+                opened_at_ms: conversation.opened_at_ms,
+                base: conversation.base,
+                turn: conversation.turn,
+            },
+            worker: message.worker,
+            traceparent: message.traceparent,
+            received_at_ms: message.received_at_ms,
+            step: message.step,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::{Conversation, Record, RecordId, Step};
+    use crate::id::{Epoch, EventSeq};
+    use crate::wire;
+
+    pub(crate) fn sample() -> Record {
+        let event = EventSeq { epoch: Epoch::from_second(1_790_000_000), seq: 7 };
+        Record {
+            id: RecordId([7; 16]),
+            event,
+            cursor: 7,
+            answers: 0,
+            attempt: 1,
+            base: 3,
+            conversation: Conversation { opening: event, opened_at_ms: 1, base: 3, turn: 1 },
+            worker: "w1".into(),
+            traceparent: String::new(),
+            received_at_ms: 1,
+            step: Some(Step::Completed(wire::Completed { input: None, reply: "hello".into() })),
+        }
+    }
+
+    #[test]
+    fn a_record_survives_the_round_trip() {
+        assert_eq!(Record::decode(sample().encode()).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_step_of_a_later_version_is_kept_as_unknown() {
+        let mut bytes = Record { step: None, ..sample() }.encode().to_vec();
+        bytes.extend([0xfa, 0x01, 0x00]); // field 31, empty
+        let record = Record::decode(bytes.into()).unwrap();
+        assert_eq!(record.step, None);
+        assert!(!record.is_terminal());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(Record::decode(Bytes::from(bytes)));
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a receipt can be told.
+
+use serde::Serialize;
+
+use crate::record::{Record, Step};
+
+/// Where an event is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Stored, not begun.
+    Queued,
+    /// A turn has begun.
+    Running,
+    /// The turn waits for an answer from outside.
+    Waiting,
+    /// The turn ended with a reply.
+    Completed,
+    /// The turn ended without one.
+    Failed,
+    /// The turn was called off.
+    Cancelled,
+    /// Given up; a copy lies in DEAD.
+    Dead,
+    /// Nothing is known of it any more.
+    Expired,
+}
+
+impl Status {
+    /// Whether it can still change.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
+    }
+
+    /// What a record of the event itself says.
+    pub fn of(record: &Record) -> Self {
+        match &record.step {
+            Some(Step::Completed(_)) => Self::Completed,
+            Some(Step::Failed(step)) if step.dead => Self::Dead,
+            Some(Step::Failed(_)) => Self::Failed,
+            Some(Step::Cancelled(_)) => Self::Cancelled,
+            Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Intents(_) | Step::Outcomes(_)) | None => Self::Running,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The broker's subjects and stream names.
+
+use crate::id::{Epoch, SessionKey, TriggerId, WorkerId};
+
+/// What the EVENTS stream binds.
+pub const EVENTS: [&str; 2] = ["event.>", "answer.>"];
+/// The subject by which the EVENTS stream is found.
+pub const EVENTS_FINDER: &str = "event.>";
+/// The durable consumer that all workers share.
+pub const WORKERS: &str = "workers";
+/// The conversation log.
+pub const LOG_STREAM: &str = "LOG";
+/// What the log binds.
+pub const LOG: &str = "log.>";
+/// Events given up on or refused.
+pub const DEAD_STREAM: &str = "DEAD";
+/// What DEAD binds.
+pub const DEAD: &str = "dead.>";
+/// The bucket of the configuration.
+pub const RESOURCES: &str = "resources";
+
+/// The name of the EVENTS stream of an epoch.
+pub fn events_stream(epoch: Epoch) -> String {
+    format!("EVENTS_{epoch}")
+}
+
+/// The epoch in the name of an EVENTS stream.
+pub fn epoch_of_stream(name: &str) -> Option<Epoch> {
+    name.strip_prefix("EVENTS_")?.parse().ok()
+}
+
+/// Where an event of a session lies.
+pub fn event(session: &SessionKey) -> String {
+    format!("event.{}.{}", session.trigger, session.token)
+}
+
+/// Where the records of a session lie: one concrete subject, every writer fenced.
+pub fn log(session: &SessionKey) -> String {
+    format!("log.{}.{}", session.trigger, session.token)
+}
+
+/// All records of a trigger.
+pub fn log_of_trigger(trigger: &TriggerId) -> String {
+    format!("log.{trigger}.*")
+}
+
+/// Where the dead letters of a session lie.
+pub fn dead(session: &SessionKey) -> String {
+    format!("dead.{}.{}", session.trigger, session.token)
+}
+
+/// Where a letter lies that names no session; strangers cannot make further subjects.
+pub fn dead_invalid(hash: &str) -> String {
+    format!("dead.invalid.{hash}")
+}
+
+/// Where a worker takes hand-overs.
+pub fn worker(worker: &WorkerId) -> String {
+    format!("worker.{worker}")
+}
+
+/// The session in an `event.` subject.
+pub fn session_of_event(subject: &str) -> Option<SessionKey> {
+    subject.strip_prefix("event.")?.parse().ok()
+}
+
+/// The session in a `log.` subject.
+pub fn session_of_log(subject: &str) -> Option<SessionKey> {
+    subject.strip_prefix("log.")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{epoch_of_stream, event, session_of_event};
+
+    #[test]
+    fn an_event_subject_names_its_session_and_nothing_else_does() {
+        let session = session_of_event("event.t1.s1").unwrap();
+        assert_eq!(event(&session), "event.t1.s1");
+        for subject in ["event.t1", "event.t1.s1.x", "event..s", "log.t1.s1", "event.t 1.s", ""] {
+            assert_eq!(session_of_event(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_stream_name_carries_its_epoch() {
+        assert_eq!(epoch_of_stream("EVENTS_0000002a").unwrap().second(), 42);
+        assert_eq!(epoch_of_stream("EVENTS"), None);
+    }
+}
