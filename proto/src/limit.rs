@@ -13,11 +13,16 @@ pub const CONTACT_BYTES_MAX: usize = 254;
 /// Longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Largest body of an event call, in bytes.
-pub const BODY_BYTES_MAX: usize = 512 * 1024;
-/// Largest envelope on the broker, in bytes: a body, its text taken from it, and the rest.
-pub const ENVELOPE_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
-/// Largest log record, in bytes; nats-server takes 1 MiB with headers unless it is told otherwise.
-pub const RECORD_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Largest envelope on the broker, in bytes: a body, once more the text taken from it, and the rest.
+pub const ENVELOPE_BYTES_MAX: usize = 640 * 1024;
+/// Largest contents of one step (arguments, outcomes or the reply), in bytes.
+///
+/// An envelope, a step and the frame of a record together stay below the 1 MiB that nats-server
+/// takes unless it is told otherwise.
+pub const STEP_BYTES_MAX: usize = 320 * 1024;
+/// Largest default text of a trigger, in bytes.
+pub const TRIGGER_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// Longest media type that is kept, in bytes.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
 

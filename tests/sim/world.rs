@@ -1,0 +1,427 @@
+//! All state outside the workers, what may go wrong with it, and the invariants over it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proto::event::{Contact, Event};
+use proto::id::{Epoch, EventSeq, SessionKey, WorkerId};
+use proto::limit;
+use proto::record::{Record, Step};
+use proto::wire::outcome::End;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use worker::desk::{Arrival, Desk};
+use worker::port::{Ports, Reply, Tasks, Waiting};
+use worker::upkeep;
+
+use crate::actor::{Actor, SeededChance};
+use crate::broker::SimBroker;
+use crate::lease::SimLeases;
+
+/// How many workers live at once.
+const WORKERS: usize = 3;
+/// How many sessions there are.
+const SESSIONS: u64 = 4;
+/// How many events each session gets.
+const EVENTS: u64 = 6;
+/// How long things go wrong.
+const FAULTS_FOR: Duration = Duration::from_secs(25);
+/// How long everything may take to come to its end after that.
+const CALM_FOR: Duration = Duration::from_secs(180);
+
+/// What happened in a run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) crashes: u64,
+    pub(crate) freezes: u64,
+    pub(crate) wipes: u64,
+    pub(crate) refused: u64,
+    pub(crate) lost_answers: u64,
+    pub(crate) stale_reads: u64,
+    pub(crate) appends: u64,
+    pub(crate) resumed: u64,
+    pub(crate) in_doubt: u64,
+    pub(crate) dead: u64,
+}
+
+impl AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.crashes += other.crashes;
+        self.freezes += other.freezes;
+        self.wipes += other.wipes;
+        self.refused += other.refused;
+        self.lost_answers += other.lost_answers;
+        self.stale_reads += other.stale_reads;
+        self.appends += other.appends;
+        self.resumed += other.resumed;
+        self.in_doubt += other.in_doubt;
+        self.dead += other.dead;
+    }
+}
+
+/// One event in the stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) session: SessionKey,
+    pub(crate) body: Bytes,
+    pub(crate) at_ms: i64,
+    pub(crate) count: u64,
+    pub(crate) is_acked: bool,
+    /// When it is delivered again, once it was delivered.
+    pub(crate) again_at: Option<Instant>,
+}
+
+/// One record of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    pub(crate) seq: u64,
+    pub(crate) bytes: Bytes,
+    pub(crate) record: Record,
+}
+
+/// One worker's place in the world.
+pub(crate) struct Seat {
+    pub(crate) id: WorkerId,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) is_alive: bool,
+    pub(crate) frozen_until: Option<Instant>,
+}
+
+/// Everything outside the workers.
+#[derive(Default)]
+pub(crate) struct State {
+    random: u64,
+    pub(crate) is_faulty: bool,
+    pub(crate) events: BTreeMap<u64, Stored>,
+    pub(crate) log: BTreeMap<SessionKey, Vec<Logged>>,
+    pub(crate) log_seq: u64,
+    pub(crate) dead: BTreeSet<String>,
+    pub(crate) leases: BTreeMap<SessionKey, (WorkerId, Instant)>,
+    pub(crate) sessions: BTreeMap<WorkerId, BTreeSet<SessionKey>>,
+    pub(crate) beats: BTreeMap<WorkerId, Instant>,
+    pub(crate) redis_silent_until: Option<Instant>,
+    pub(crate) seats: Vec<Seat>,
+    pub(crate) executions: BTreeMap<String, u64>,
+    pub(crate) summary: Summary,
+    fault: Option<String>,
+    trace: Vec<String>,
+    is_loud: bool,
+    began: Option<Instant>,
+}
+
+impl State {
+    /// The next number of the seed (splitmix64).
+    pub(crate) fn next(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut number = self.random;
+        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        number ^ (number >> 31)
+    }
+
+    /// Whether something of one in `odds` happens; never once the faults have ended.
+    pub(crate) fn unlucky(&mut self, odds: u64) -> bool {
+        let is_hit = self.next().is_multiple_of(odds);
+        is_hit && self.is_faulty
+    }
+
+    pub(crate) fn say(&mut self, line: String) {
+        let at = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        let line = format!("{:>9.3} {line}", at.as_secs_f64());
+        if self.is_loud {
+            println!("{line}");
+        }
+        self.trace.push(line);
+    }
+
+    pub(crate) fn violate(&mut self, what: String) {
+        self.say(format!("VIOLATED {what}"));
+        self.fault.get_or_insert(what);
+    }
+
+    pub(crate) fn seat(&self, id: &WorkerId) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.id == *id)
+    }
+
+    fn terminals(&self, session: &SessionKey) -> impl Iterator<Item = &Record> {
+        self.log.get(session).into_iter().flatten().map(|logged| &logged.record).filter(|record| record.is_terminal())
+    }
+
+    /// Stores a record if the fence holds, and checks what must hold of it.
+    pub(crate) fn append(&mut self, session: &SessionKey, fence: u64, bytes: Bytes) -> Option<u64> {
+        let last = self.log.get(session).and_then(|log| log.last()).map_or(0, |logged| logged.seq);
+        if last != fence {
+            self.summary.refused += 1;
+            return None;
+        }
+        let record = Record::decode(bytes.clone()).expect("workers write records");
+        self.log_seq += 1;
+        self.summary.appends += 1;
+        self.check(session, &record);
+        self.say(format!("log {} {session} event {} {:?} by {}", self.log_seq, record.event.seq, record.step, record.worker));
+        self.log.entry(session.clone()).or_default().push(Logged { seq: self.log_seq, bytes, record });
+        Some(self.log_seq)
+    }
+
+    fn check(&mut self, session: &SessionKey, record: &Record) {
+        let seq = record.event.seq;
+        let committed: Vec<u64> = self.terminals(session).map(|record| record.event.seq).collect();
+        if committed.contains(&seq) {
+            self.violate(format!("I3: event {seq} has a record after its terminal one"));
+        }
+        let earlier = self.events.range(..seq).filter(|(_, stored)| stored.session == *session).map(|(seq, _)| *seq);
+        let skipped: Vec<u64> = earlier.filter(|earlier| !committed.contains(earlier)).collect();
+        if !skipped.is_empty() {
+            self.violate(format!("I2: event {seq} before {skipped:?}"));
+        }
+        if record.cursor != if record.is_terminal() { seq } else { committed.last().copied().unwrap_or(0) } {
+            self.violate(format!("the cursor of event {seq} is {}", record.cursor));
+        }
+        match &record.step {
+            Some(Step::Resumed(_)) => self.summary.resumed += 1,
+            Some(Step::Outcomes(step)) => {
+                let doubts = step.outcomes.iter().filter(|outcome| matches!(outcome.end, Some(End::Unknown(_)))).count();
+                self.summary.in_doubt += doubts as u64;
+            }
+            Some(Step::Failed(step)) if step.dead => {
+                self.summary.dead += 1;
+                if !self.dead.contains(&format!("{}:{seq}", record.event.epoch)) {
+                    self.violate(format!("I1: event {seq} is given up without a copy"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes an event out of the stream; only a committed one may go.
+    pub(crate) fn ack(&mut self, seq: u64) {
+        let Some(stored) = self.events.get(&seq).cloned() else { return };
+        let is_committed = self.terminals(&stored.session).any(|record| record.event.seq == seq);
+        if !is_committed {
+            self.violate(format!("I1: event {seq} is acked before it is committed"));
+        }
+        // An ack of an event that was never delivered is ignored, as nats-server 2.15 does.
+        if let Some(stored) = self.events.get_mut(&seq).filter(|stored| stored.count > 0) {
+            stored.is_acked = true;
+        }
+    }
+
+    /// One call of an ability: its intent must be in the log, and a call that may not be repeated is not.
+    pub(crate) fn execute(&mut self, key: &str, name: &str, is_repeatable: bool) {
+        let count = self.executions.entry(key.to_owned()).or_default();
+        *count += 1;
+        if *count > 1 && !is_repeatable {
+            self.violate(format!("I5: {name} ran twice under {key}"));
+        }
+    }
+}
+
+/// The world, shared by all its inhabitants.
+#[derive(Clone)]
+pub(crate) struct World {
+    state: Arc<Mutex<State>>,
+}
+
+/// The epoch of the one stream.
+pub(crate) fn epoch() -> Epoch {
+    Epoch::from_second(1_790_000_000)
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, is_loud: bool) -> Self {
+        let state = State { random: seed, is_loud, is_faulty: true, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn trace(&self) -> String {
+        self.state().trace.join("\n")
+    }
+
+    /// One operation of a worker on the outside: it takes a while, and the worker may crash or freeze at it.
+    pub(crate) async fn pass(&self, me: &WorkerId) {
+        let (pause, crashes, freezes) = {
+            let mut state = self.state();
+            (Duration::from_micros(100 + state.next() % 4_000), state.unlucky(150), state.unlucky(400))
+        };
+        tokio::time::sleep(pause).await;
+        if crashes {
+            self.crash(me).await;
+        }
+        if freezes {
+            let mut state = self.state();
+            let until = Instant::now() + Duration::from_secs(1 + state.next() % 12);
+            if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == *me) {
+                seat.frozen_until = Some(until);
+            }
+            state.summary.freezes += 1;
+            state.say(format!("{me} FREEZES"));
+        }
+        loop {
+            let until = self.state().seat(me).and_then(|seat| seat.frozen_until);
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// Ends a worker where it stands, and with it the task that this is called from.
+    pub(crate) async fn crash(&self, me: &WorkerId) {
+        {
+            let mut state = self.state();
+            state.summary.crashes += 1;
+            state.say(format!("{me} CRASHES"));
+            if let Some(seat) = state.seats.iter_mut().find(|seat| seat.id == *me) {
+                seat.is_alive = false;
+                seat.desk.ports.tasks.kill();
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn sit(&self) {
+        let id = WorkerId::of_random(self.state().next().to_be_bytes());
+        let actor = Arc::new(Actor::new(self.clone(), id.clone()));
+        let ports = Ports {
+            broker: Arc::new(SimBroker::new(self.clone(), id.clone())),
+            leases: Arc::new(SimLeases::new(self.clone(), id.clone())),
+            directory: Arc::clone(&actor) as Arc<_>,
+            abilities: Arc::clone(&actor) as Arc<_>,
+            clock: actor,
+            chance: Arc::new(SeededChance::new(self.state().next())),
+            tasks: Tasks::default(),
+        };
+        let desk = Desk::new(ports, id.clone(), 8, CancellationToken::new());
+        desk.set_epoch(epoch());
+        upkeep::start(&desk);
+        let mut state = self.state();
+        state.say(format!("{id} starts"));
+        state.seats.push(Seat { id, desk, is_alive: true, frozen_until: None });
+    }
+
+    fn publish(&self, number: u64) {
+        let mut state = self.state();
+        let session: SessionKey = format!("t.s{}", number % SESSIONS).parse().expect("a session key");
+        let text = match state.next() % 10 {
+            0 => "poison",
+            1 | 2 => "call retry",
+            3 | 4 => "call fail",
+            _ => "plain",
+        };
+        let event = Event { text: Some(text.into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
+        let body = event.encode();
+        state.say(format!("event {number} {session} {text}"));
+        state.events.insert(number, Stored { session, body, at_ms: 0, count: 0, is_acked: false, again_at: None });
+    }
+
+    /// Delivers whatever is due to a worker that lives and has room; redeliveries first.
+    fn deliver(&self) {
+        loop {
+            let (desk, arrival) = {
+                let mut state = self.state();
+                let now = Instant::now();
+                let is_due = |stored: &Stored| !stored.is_acked && stored.again_at.is_none_or(|at| at <= now);
+                let due = state.events.iter().filter(|(_, stored)| is_due(stored)).max_by_key(|(seq, stored)| (stored.count > 0, u64::MAX - **seq));
+                let Some(seq) = due.map(|(seq, _)| *seq) else { return };
+                let pick = state.next();
+                let open: Vec<&Seat> = state.seats.iter().filter(|seat| seat.is_alive && seat.desk.free_turns() > 0).collect();
+                let Some(seat) = open.get(usize::try_from(pick).unwrap_or(0) % open.len().max(1)) else { return };
+                let (desk, id) = (Arc::clone(&seat.desk), seat.id.clone());
+                let stored = state.events.get_mut(&seq).expect("it is due");
+                stored.count += 1;
+                stored.again_at = Some(now + limit::ACK_WAIT);
+                let (count, subject) = (stored.count, proto::subject::event(&stored.session));
+                let event = EventSeq { epoch: epoch(), seq };
+                let waiting = Waiting { event, at_ms: stored.at_ms, content_type: None, traceparent: None, body: stored.body.clone() };
+                state.say(format!("deliver {seq} ({count}) to {id}"));
+                (desk, Arrival { subject, is_first: count == 1, reply: Reply(format!("{seq}/{count}")), waiting })
+            };
+            desk.arrive(arrival);
+        }
+    }
+
+    /// What goes wrong outside the workers.
+    fn disturb(&self) {
+        let mut state = self.state();
+        if state.unlucky(250) {
+            state.summary.wipes += 1;
+            state.say("redis WIPED".to_owned());
+            state.leases.clear();
+            state.sessions.clear();
+            state.beats.clear();
+        }
+        if state.unlucky(400) {
+            let until = Instant::now() + Duration::from_millis(500 + state.next() % 8_000);
+            state.redis_silent_until = Some(until);
+            state.say("redis SILENT".to_owned());
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let state = self.state();
+        let is_calm = state.seats.iter().filter(|seat| seat.is_alive).all(|seat| seat.desk.mailboxes().is_empty());
+        is_calm && state.events.values().all(|stored| stored.is_acked)
+    }
+
+    /// Runs the world to its end.
+    pub(crate) async fn run(self) -> Result<Summary, String> {
+        let began = Instant::now();
+        self.state().began = Some(began);
+        for _ in 0..WORKERS {
+            self.sit();
+        }
+        let mut published = 0;
+        while began.elapsed() < FAULTS_FOR + CALM_FOR {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if began.elapsed() > FAULTS_FOR && self.state().is_faulty {
+                let mut state = self.state();
+                state.is_faulty = false;
+                state.say("CALM".to_owned());
+            }
+            let is_due = published < SESSIONS * EVENTS && self.state().next().is_multiple_of(80);
+            if is_due {
+                published += 1;
+                self.publish(published);
+            }
+            self.disturb();
+            let alive = self.state().seats.iter().filter(|seat| seat.is_alive).count();
+            let returns = alive < WORKERS && self.state().next().is_multiple_of(100);
+            if returns {
+                self.sit();
+            }
+            self.deliver();
+            if self.state().fault.is_some() {
+                break;
+            }
+            if published == SESSIONS * EVENTS && self.is_done() {
+                break;
+            }
+        }
+        self.judge(published)
+    }
+
+    fn judge(&self, published: u64) -> Result<Summary, String> {
+        let state = self.state();
+        if let Some(fault) = &state.fault {
+            return Err(fault.clone());
+        }
+        let left: Vec<u64> = state.events.iter().filter(|(_, stored)| !stored.is_acked).map(|(seq, _)| *seq).collect();
+        if published < SESSIONS * EVENTS || !left.is_empty() {
+            return Err(format!("I1: {published} events were published, {left:?} did not come to an end"));
+        }
+        for (seq, stored) in &state.events {
+            let ends = state.terminals(&stored.session).filter(|record| record.event.seq == *seq).count();
+            if ends != 1 {
+                return Err(format!("I3: event {seq} has {ends} terminal records"));
+            }
+        }
+        Ok(state.summary)
+    }
+}
