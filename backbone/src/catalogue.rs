@@ -35,7 +35,7 @@ pub struct Revised<T> {
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     /// The triggers.
-    pub triggers: HashMap<TriggerId, Arc<Revised<Trigger>>>,
+    pub triggers: HashMap<TriggerId, Arc<Trigger>>,
     /// The bots.
     pub bots: HashMap<BotId, Arc<Revised<Bot>>>,
 }
@@ -72,7 +72,7 @@ impl Catalogue {
     }
 
     /// A trigger as this process knows it.
-    pub fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>> {
+    pub fn trigger(&self, id: &TriggerId) -> Option<Arc<Trigger>> {
         self.view.borrow().as_ref()?.triggers.get(id).cloned()
     }
 
@@ -139,7 +139,7 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
 fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str, revision: u64, value: Bytes) {
     match Resource::decode(key, value) {
         Ok(Some(Resource::Trigger(trigger))) => {
-            snapshot.triggers.insert(trigger.id.clone(), Arc::new(Revised { revision, resource: trigger }));
+            snapshot.triggers.insert(trigger.id.clone(), Arc::new(trigger));
         }
         Ok(Some(Resource::Bot(bot))) => {
             snapshot.bots.insert(bot.id.clone(), Arc::new(Revised { revision, resource: bot }));

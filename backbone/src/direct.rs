@@ -88,13 +88,18 @@ pub async fn batch(client: &Client, stream: &str, subject: &str, from: u64, batc
 }
 
 async fn get(client: &Client, subject: String, body: Bytes) -> Result<Option<Stored>, Error> {
-    let request = Request::new().payload(body).timeout(Some(READ_DEADLINE));
-    let message = client.send_request(subject, request).await.map_err(|error| fault(error.kind()))?;
+    let message = ask(client, subject, body).await?;
     match message.status.map(|status| status.as_u16()) {
         None | Some(200) => parse(message).map(Some),
         Some(NOT_FOUND) => Ok(None),
         Some(status) => Err(Error::Answer(status.to_string())),
     }
+}
+
+/// The client's own time-out begins only once the request is in its queue, which fills while it is disconnected.
+async fn ask(client: &Client, subject: String, body: Bytes) -> Result<Message, Error> {
+    let asked = client.send_request(subject, Request::new().payload(body).timeout(None));
+    tokio::time::timeout(READ_DEADLINE, asked).await.map_err(|_| Error::Late)?.map_err(|error| fault(error.kind()))
 }
 
 fn fault(kind: RequestErrorKind) -> Error {
@@ -156,8 +161,7 @@ pub async fn next_from_leader(client: &Client, stream: &str, subject: &str, from
 }
 
 async fn leader(client: &Client, stream: &str, query: serde_json::Value) -> Result<Option<Stored>, Error> {
-    let request = Request::new().payload(query.to_string().into()).timeout(Some(READ_DEADLINE));
-    let answer = client.send_request(format!("$JS.API.STREAM.MSG.GET.{stream}"), request).await.map_err(|error| fault(error.kind()))?;
+    let answer = ask(client, format!("$JS.API.STREAM.MSG.GET.{stream}"), query.to_string().into()).await?;
     let answer: LeaderAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
     match (answer.message, answer.error) {
         (Some(message), _) => leader_message(message).map(Some),

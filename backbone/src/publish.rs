@@ -69,13 +69,15 @@ struct Fault {
 
 /// Publishes and waits for the confirmation.
 pub async fn confirmed(client: &Client, subject: String, headers: Option<HeaderMap>, body: Bytes, deadline: Duration) -> Result<Stored, Error> {
-    let mut request = Request::new().payload(body).timeout(Some(deadline));
+    // The client's own time-out begins only once the request is in its queue, which fills while it is disconnected.
+    let mut request = Request::new().payload(body).timeout(None);
     if let Some(headers) = headers {
         request = request.headers(headers);
     }
-    match client.send_request(subject, request).await {
-        Ok(message) => read_answer(&message.payload),
-        Err(error) => Err(match error.kind() {
+    match tokio::time::timeout(deadline, client.send_request(subject, request)).await {
+        Err(_) => Err(Error::Unconfirmed),
+        Ok(Ok(message)) => read_answer(&message.payload),
+        Ok(Err(error)) => Err(match error.kind() {
             RequestErrorKind::NoResponders => Error::NoStream,
             RequestErrorKind::TimedOut => Error::Unconfirmed,
             _ => Error::Refused(error.to_string()),

@@ -78,7 +78,6 @@ pub(crate) struct Stored {
 #[derive(Debug, Clone)]
 pub(crate) struct Logged {
     pub(crate) seq: u64,
-    pub(crate) bytes: Bytes,
     pub(crate) record: Record,
 }
 
@@ -157,12 +156,12 @@ impl State {
             self.summary.refused += 1;
             return None;
         }
-        let record = Record::decode(bytes.clone()).expect("workers write records");
+        let record = Record::decode(bytes).expect("workers write records");
         self.log_seq += 1;
         self.summary.appends += 1;
         self.check(session, &record);
         self.say(format!("log {} {session} event {} {:?} by {}", self.log_seq, record.event.seq, record.step, record.worker));
-        self.log.entry(session.clone()).or_default().push(Logged { seq: self.log_seq, bytes, record });
+        self.log.entry(session.clone()).or_default().push(Logged { seq: self.log_seq, record });
         Some(self.log_seq)
     }
 

@@ -1,1 +1,32 @@
-//! x.
+//! Takes events from the broker, runs their turns in order, one owner a session, and commits them.
+//!
+//! In reading order:
+//! - [`config`] and [`service`]: how a worker is started and stopped;
+//! - [`port`]: the seams: broker, leases, directory, clock, chance, tasks;
+//! - [`desk`]: where deliveries arrive and find their session's mailbox;
+//! - [`mailbox`]: what one session's owner shares between delivery, renewal and drain;
+//! - [`drain`]: one session worked off in order, fenced;
+//! - [`position`], [`readback`], [`attempt`], [`conversation`], [`transcript`]: what the drain decides, pure;
+//! - [`upkeep`]: renewal, progress and heartbeat;
+//! - [`adoption`]: a dead worker's sessions go on at once;
+//! - [`bot`] and [`ability`]: who answers, and what it can do;
+//! - [`roster`]: triggers and compiled bots from the catalogue;
+//! - [`adapter`]: the seams over NATS, Redis and the operating system.
+
+pub mod ability;
+pub mod adapter;
+pub mod adoption;
+pub mod attempt;
+pub mod bot;
+pub mod config;
+pub mod conversation;
+pub mod desk;
+pub mod drain;
+pub mod mailbox;
+pub mod port;
+pub mod position;
+pub mod readback;
+pub mod roster;
+pub mod service;
+pub mod transcript;
+pub mod upkeep;

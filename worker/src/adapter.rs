@@ -1,0 +1,7 @@
+//! The seams over the real world.
+
+pub mod intake;
+pub mod nats;
+pub mod offer;
+pub mod redis;
+pub mod system;

@@ -1,0 +1,130 @@
+//! The broker over NATS.
+
+use async_nats::client::RequestErrorKind;
+use async_nats::{Client, HeaderMap, Request};
+use async_trait::async_trait;
+use backbone::direct::{self, Stored};
+use backbone::journal::{self, Entry};
+use backbone::publish;
+use bytes::Bytes;
+use proto::id::{EventSeq, SessionKey, WorkerId};
+use proto::{header, limit, subject};
+
+use crate::adapter::offer;
+use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Unavailable, Waiting};
+
+/// The broker over one connection.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    client: Client,
+}
+
+impl Nats {
+    /// Uses a connection.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl From<journal::Error> for Unavailable {
+    fn from(error: journal::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<direct::Error> for Unavailable {
+    fn from(error: direct::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A stored event as the core knows it.
+fn waiting(stored: Stored, after: EventSeq) -> Waiting {
+    let text = |name: &str| stored.headers.get(name).map(|value| value.as_str().to_owned());
+    Waiting {
+        event: EventSeq { epoch: after.epoch, seq: stored.seq },
+        at_ms: stored.at_ms,
+        content_type: text(header::CONTENT_TYPE),
+        traceparent: text(header::TRACEPARENT).filter(|text| proto::trace::Traceparent::parse(text).is_some()),
+        body: stored.body,
+    }
+}
+
+#[async_trait]
+impl Broker for Nats {
+    async fn last(&self, session: &SessionKey) -> Result<Option<Entry>, Unavailable> {
+        Ok(journal::last(&self.client, session).await?)
+    }
+
+    async fn last_from_leader(&self, session: &SessionKey) -> Result<Option<Entry>, Unavailable> {
+        Ok(journal::last_from_leader(&self.client, session).await?)
+    }
+
+    async fn records_after(&self, session: &SessionKey, seq: u64, batch: usize) -> Result<Vec<Entry>, Unavailable> {
+        Ok(journal::after(&self.client, session, seq, batch).await?)
+    }
+
+    async fn next(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {
+        let stream = subject::events_stream(after.epoch);
+        let found = direct::next(&self.client, &stream, &subject::event(session), after.seq + 1).await?;
+        Ok(found.map(|stored| waiting(stored, after)))
+    }
+
+    async fn next_from_leader(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {
+        let stream = subject::events_stream(after.epoch);
+        let found = direct::next_from_leader(&self.client, &stream, &subject::event(session), after.seq + 1).await?;
+        Ok(found.map(|stored| waiting(stored, after)))
+    }
+
+    async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::EXPECTED_LAST, fence.to_string());
+        match publish::confirmed(&self.client, subject::log(session), Some(headers), record, limit::PUBLISH_DEADLINE).await {
+            Ok(stored) => Ok(stored.seq),
+            Err(publish::Error::Fenced) => Err(NotAppended::Fenced),
+            Err(publish::Error::StreamFull(_) | publish::Error::SubjectFull) => Err(NotAppended::Full),
+            Err(error) => {
+                tracing::debug!(session.key = %session, %error, "an append has no confirmation");
+                Err(NotAppended::Unconfirmed)
+            }
+        }
+    }
+
+    async fn bury(&self, subject: String, id: String, letter: Bytes) -> Result<(), Unavailable> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::MESSAGE_ID, id);
+        let stored = publish::confirmed(&self.client, subject, Some(headers), letter, limit::PUBLISH_DEADLINE).await;
+        stored.map(drop).map_err(|error| Unavailable(error.to_string()))
+    }
+
+    async fn settle(&self, reply: &Reply, settle: Settle) {
+        let body = match settle {
+            Settle::Ack => Bytes::from_static(b"+ACK"),
+            Settle::Progress => Bytes::from_static(b"+WPI"),
+            Settle::Nak(delay) if delay.is_zero() => Bytes::from_static(b"-NAK"),
+            Settle::Nak(delay) => format!(r#"-NAK {{"delay":{}}}"#, delay.as_nanos()).into(),
+        };
+        if let Err(error) = self.client.publish(reply.0.clone(), body).await {
+            tracing::debug!(%error, "a delivery was not settled: the broker brings it again");
+        }
+    }
+
+    async fn hand_over(&self, to: &WorkerId, delivery: &Delivery) -> HandOver {
+        let request = Request::new().payload(offer::encode(delivery)).timeout(Some(limit::HAND_OVER_DEADLINE));
+        match self.client.send_request(subject::worker(to), request).await {
+            Ok(answer) if answer.payload == offer::TAKEN => HandOver::Taken,
+            Ok(_) => HandOver::Refused,
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => HandOver::NoResponders,
+            Err(_) => HandOver::Late,
+        }
+    }
+
+    async fn is_alive(&self, worker: &WorkerId) -> Option<bool> {
+        let request = Request::new().timeout(Some(limit::HAND_OVER_DEADLINE));
+        match self.client.send_request(subject::worker(worker), request).await {
+            Ok(_) => Some(true),
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => Some(false),
+            Err(_) => None,
+        }
+    }
+}

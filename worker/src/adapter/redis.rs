@@ -1,0 +1,201 @@
+//! Leases over Redis.
+//!
+//! A lease is a key `cue:lease:{<session>}` with the owner's id and a time to live. One script
+//! serves claiming, taking over and renewing: the lease is granted where nobody has it, where the
+//! caller has it, or where the owner is the one that the caller knows to be gone. It is idempotent
+//! per owner, because a call that timed out may still have run.
+//!
+//! `cue:sessions:{<worker>}` is the set of a worker's sessions and `cue:workers` holds the
+//! heartbeats by Redis' own clock. They lie on other hash slots than the lease, so they travel in
+//! one pipeline with it and not in one script; a missed entry costs one ack wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backbone::redis::{Redis, Silent as RedisSilent};
+use proto::id::{SessionKey, WorkerId};
+use proto::limit;
+use redis::{ErrorKind, FromRedisValue, Pipeline, Script, ServerErrorKind};
+
+use crate::port::{Census, Claim, Leases, Silent};
+
+/// `KEYS[1]` the lease, `ARGV` the claimant, the time to live in ms, the owner known to be gone.
+/// Answers the owner and what is left of its time.
+const CLAIM: &str = r"
+local owner = redis.call('GET', KEYS[1])
+if not owner or owner == ARGV[1] or owner == ARGV[3] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return {ARGV[1], tonumber(ARGV[2])}
+end
+return {owner, redis.call('PTTL', KEYS[1])}
+";
+
+/// `KEYS[1]` the lease, `ARGV[1]` who gives it back.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+";
+
+/// `KEYS[1]` the heartbeats, `ARGV` who beats, and after how many ms an entry is struck off.
+/// Answers every worker and its age in ms, flat.
+const BEAT: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+local found = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 2, #found, 2 do found[i] = tostring(now - found[i]) end
+return found
+";
+
+/// After what silence a worker is no longer listed at all.
+const STRIKE_OFF: Duration = Duration::from_hours(1);
+/// The heartbeats.
+const WORKERS: &str = "cue:workers";
+
+/// Leases of one worker.
+pub struct RedisLeases {
+    redis: Arc<Redis>,
+    me: WorkerId,
+    claim: Script,
+    release: Script,
+    beat: Script,
+}
+
+fn lease(session: &SessionKey) -> String {
+    format!("cue:lease:{{{session}}}")
+}
+
+fn sessions(worker: &WorkerId) -> String {
+    format!("cue:sessions:{{{worker}}}")
+}
+
+fn is_unknown_script(silent: &RedisSilent) -> bool {
+    matches!(silent, RedisSilent::Failed(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
+}
+
+impl RedisLeases {
+    /// Leases for `me`.
+    pub fn new(redis: Arc<Redis>, me: WorkerId) -> Self {
+        Self { redis, me, claim: Script::new(CLAIM), release: Script::new(RELEASE), beat: Script::new(BEAT) }
+    }
+
+    /// Runs a pipeline; loads the scripts where Redis has lost them.
+    async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Silent> {
+        let silent = match self.redis.run(pipeline).await {
+            Ok(answer) => return Ok(answer),
+            Err(silent) => silent,
+        };
+        if is_unknown_script(&silent) {
+            let mut load = redis::pipe();
+            for code in [CLAIM, RELEASE, BEAT] {
+                load.cmd("SCRIPT").arg("LOAD").arg(code).ignore();
+            }
+            if self.redis.run::<()>(&load).await.is_ok() {
+                return self.redis.run(pipeline).await.map_err(|silent| said(&silent));
+            }
+        }
+        Err(said(&silent))
+    }
+
+    fn claim(&self, pipeline: &mut Pipeline, session: &SessionKey, gone: Option<&WorkerId>) {
+        pipeline
+            .cmd("EVALSHA")
+            .arg(self.claim.get_hash())
+            .arg(1)
+            .arg(lease(session))
+            .arg(self.me.as_str())
+            .arg(millis(limit::LEASE_TTL))
+            .arg(gone.map_or("", WorkerId::as_str));
+    }
+
+    fn judge(&self, owner: String, left_ms: i64) -> Result<Claim, Silent> {
+        let owner: WorkerId = owner.parse().map_err(|_| Silent)?;
+        if owner == self.me {
+            return Ok(Claim::Mine);
+        }
+        Ok(Claim::Theirs { owner, left: Duration::from_millis(u64::try_from(left_ms).unwrap_or_default()) })
+    }
+}
+
+fn said(silent: &RedisSilent) -> Silent {
+    tracing::debug!(%silent, "redis is silent");
+    Silent
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[async_trait]
+impl Leases for RedisLeases {
+    async fn acquire(&self, session: &SessionKey) -> Result<Claim, Silent> {
+        let mut pipeline = redis::pipe();
+        self.claim(&mut pipeline, session, None);
+        pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
+        let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
+        let claim = self.judge(owner, left_ms)?;
+        if claim != Claim::Mine {
+            let mut undo = redis::pipe();
+            undo.cmd("SREM").arg(sessions(&self.me)).arg(session.to_string()).ignore();
+            // A stray entry only makes an adopter ask for a lease that it will not get.
+            self.run::<()>(&undo).await.unwrap_or_default();
+        }
+        Ok(claim)
+    }
+
+    async fn take_over(&self, session: &SessionKey, from: &WorkerId) -> Result<Claim, Silent> {
+        let mut pipeline = redis::pipe();
+        self.claim(&mut pipeline, session, Some(from));
+        pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
+        pipeline.cmd("SREM").arg(sessions(from)).arg(session.to_string()).ignore();
+        let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
+        self.judge(owner, left_ms)
+    }
+
+    async fn renew(&self, held: &[SessionKey]) -> Result<Vec<bool>, Silent> {
+        let mut pipeline = redis::pipe();
+        for session in held {
+            self.claim(&mut pipeline, session, None);
+        }
+        let answers: Vec<(String, i64)> = self.run(&pipeline).await?;
+        Ok(answers.into_iter().map(|(owner, _)| owner == self.me.as_str()).collect())
+    }
+
+    async fn release(&self, session: &SessionKey) -> Result<(), Silent> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVALSHA").arg(self.release.get_hash()).arg(1).arg(lease(session)).arg(self.me.as_str()).ignore();
+        pipeline.cmd("SREM").arg(sessions(&self.me)).arg(session.to_string()).ignore();
+        self.run(&pipeline).await
+    }
+
+    async fn beat(&self) -> Result<Census, Silent> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVALSHA").arg(self.beat.get_hash()).arg(1).arg(WORKERS).arg(self.me.as_str()).arg(millis(STRIKE_OFF));
+        pipeline.cmd("PEXPIRE").arg(sessions(&self.me)).arg(millis(STRIKE_OFF)).ignore();
+        let (found,): (Vec<String>,) = self.run(&pipeline).await?;
+        let mut census = Census::default();
+        for pair in found.chunks(2) {
+            let [worker, age_ms] = pair else { continue };
+            let (Ok(worker), Ok(age_ms)) = (worker.parse::<WorkerId>(), age_ms.parse::<f64>()) else { continue };
+            let is_fresh = age_ms < limit::HEARTBEAT_STALE.as_secs_f64() * 1_000.0;
+            if is_fresh { census.living.push(worker) } else { census.stale.push(worker) }
+        }
+        Ok(census)
+    }
+
+    async fn sessions_of(&self, worker: &WorkerId) -> Result<Vec<SessionKey>, Silent> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SMEMBERS").arg(sessions(worker));
+        let (found,): (Vec<String>,) = self.run(&pipeline).await?;
+        Ok(found.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+
+    async fn forget(&self, worker: &WorkerId) -> Result<(), Silent> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ZREM").arg(WORKERS).arg(worker.as_str()).ignore();
+        pipeline.cmd("DEL").arg(sessions(worker)).ignore();
+        self.run(&pipeline).await
+    }
+}

@@ -1,0 +1,48 @@
+//! How a worker is set up.
+
+use std::time::Duration;
+
+use backbone::config;
+use clap::Args;
+use proto::limit;
+
+use crate::ability::egress::Allow;
+
+/// All settings of a worker.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where NATS is.
+    #[command(flatten)]
+    pub nats: config::Nats,
+    /// Where Redis is.
+    #[command(flatten)]
+    pub redis: config::Redis,
+    /// How many turns run at once.
+    #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
+    pub turns: usize,
+    /// Addresses, networks or hosts that abilities may reach although they are not public.
+    #[arg(long, env = "CUEPOINT_EGRESS_ALLOW", value_delimiter = ',')]
+    pub egress_allow: Vec<Allow>,
+    /// How long a clean shutdown may take; Kubernetes' grace period must be longer.
+    #[arg(long, env = "CUEPOINT_DRAIN_DEADLINE", value_parser = humantime::parse_duration, default_value = "25s")]
+    pub drain_deadline: Duration,
+}
+
+impl Config {
+    /// The defaults over two servers.
+    pub fn new(nats: config::Nats, redis: config::Redis) -> Self {
+        Self { nats, redis, turns: limit::TURNS_MAX, egress_allow: Vec::new(), drain_deadline: limit::DRAIN_DEADLINE }
+    }
+
+    /// All faults that the settings have together.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut faults = Vec::new();
+        if self.turns == 0 || self.turns > limit::MAILBOXES_MAX {
+            faults.push(format!("--turns {} must be between 1 and {}", self.turns, limit::MAILBOXES_MAX));
+        }
+        if self.drain_deadline.is_zero() {
+            faults.push("--drain-deadline must be longer than 0s".to_owned());
+        }
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+}

@@ -1,0 +1,313 @@
+//! Where deliveries arrive and find their session's mailbox.
+//!
+//! A delivery for a session of this worker costs no I/O. For any other the mailbox is put in place
+//! first and the lease asked for second; if another worker has it, the delivery is handed over,
+//! and the owner acks it. Nothing here runs a turn: that is the [`drain`]'s.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proto::code::Code;
+use proto::id::{Epoch, SessionKey, WorkerId};
+use proto::limit;
+use proto::subject;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::adoption::Adoption;
+use crate::drain::{Drain, Stop};
+use crate::drain::letter;
+use crate::mailbox::hold::{Held, Taken};
+use crate::mailbox::{Lease, Mailbox};
+use crate::port::{Claim, Delivery, HandOver, Ports, Reply, Settle, Waiting};
+
+/// How often a delivery is passed on before the broker is asked to bring it again.
+const HOPS_MAX: u8 = 3;
+/// The delay of a delivery that met an owner without room.
+const REFUSED_DELAY: Duration = Duration::from_millis(100);
+
+/// A delivery as it comes off the wire: its subject may name nothing.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The subject.
+    pub subject: String,
+    /// Whether the broker never delivered it before.
+    pub is_first: bool,
+    /// What settles it.
+    pub reply: Reply,
+    /// The event.
+    pub waiting: Waiting,
+}
+
+/// How a mailbox came to be.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin {
+    /// The owner that is known to be gone.
+    pub(crate) from: Option<WorkerId>,
+    hops: u8,
+}
+
+/// One worker's sessions.
+pub struct Desk {
+    /// The seams.
+    pub ports: Ports,
+    /// This worker.
+    pub me: WorkerId,
+    /// No new work once cancelled.
+    pub shutdown: CancellationToken,
+    pub(crate) turns: Semaphore,
+    pub(crate) lingering: AtomicUsize,
+    pub(crate) adoption: Adoption,
+    mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
+    epoch: Mutex<Option<Epoch>>,
+}
+
+impl Desk {
+    /// A desk without sessions, with room for so many turns at once.
+    pub fn new(ports: Ports, me: WorkerId, turns: usize, shutdown: CancellationToken) -> Arc<Self> {
+        Arc::new(Self {
+            ports,
+            me,
+            shutdown,
+            turns: Semaphore::new(turns),
+            lingering: AtomicUsize::new(0),
+            adoption: Adoption::default(),
+            mailboxes: Mutex::default(),
+            epoch: Mutex::default(),
+        })
+    }
+
+    fn map(&self) -> MutexGuard<'_, BTreeMap<SessionKey, Arc<Mailbox>>> {
+        self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All mailboxes at this moment.
+    pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
+        self.map().values().cloned().collect()
+    }
+
+    /// How many turns may begin right now.
+    pub fn free_turns(&self) -> usize {
+        self.turns.available_permits()
+    }
+
+    /// Waits until a turn may begin.
+    pub async fn turn_free(&self) {
+        drop(self.turns.acquire().await);
+    }
+
+    /// The newest EVENTS stream that this worker knows.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        let mut known = self.epoch.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = (*known).max(Some(epoch));
+    }
+
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a delivery from the broker.
+    pub fn arrive(self: &Arc<Self>, arrival: Arrival) {
+        let session = subject::session_of_event(&arrival.subject);
+        match session.filter(|session| self.ports.directory.trigger(&session.trigger).is_some()) {
+            Some(session) => {
+                let delivery = Delivery { session, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
+                self.place(delivery, false, Origin::default());
+            }
+            None => {
+                let desk = Arc::clone(self);
+                self.ports.tasks.spawn(async move { desk.refuse(arrival).await });
+            }
+        }
+    }
+
+    /// Takes a delivery that another worker offers; whether it is in custody now.
+    pub fn offered(self: &Arc<Self>, delivery: Delivery) -> bool {
+        let is_known = self.map().contains_key(&delivery.session);
+        if !is_known && (self.shutdown.is_cancelled() || self.map().len() >= limit::MAILBOXES_MAX) {
+            return false;
+        }
+        self.place(delivery, true, Origin::default());
+        true
+    }
+
+    /// Puts a delivery into its session's mailbox, which is made where there is none.
+    fn place(self: &Arc<Self>, delivery: Delivery, is_forwarded: bool, origin: Origin) {
+        let (session, event, reply) = (delivery.session.clone(), delivery.event, delivery.reply.clone());
+        let (mailbox, is_new) = {
+            let mut map = self.map();
+            match map.get(&session) {
+                Some(known) if known.epoch > event.epoch => return,
+                Some(known) if known.epoch == event.epoch => (Arc::clone(known), false),
+                older => {
+                    if older.is_none() && map.len() >= limit::MAILBOXES_MAX {
+                        drop(map);
+                        return self.settle_later(reply, Settle::Nak(limit::NAK_MAX));
+                    }
+                    if let Some(void) = older {
+                        void.ended.cancel();
+                    }
+                    let mailbox = Arc::new(Mailbox::new(session.clone(), event.epoch));
+                    map.insert(session, Arc::clone(&mailbox));
+                    (mailbox, true)
+                }
+            }
+        };
+        match mailbox.take(delivery, is_forwarded) {
+            Taken::Held => {}
+            Taken::Settled(reply) => self.settle_later(reply, Settle::Ack),
+            Taken::Parked(reply) => {
+                let spread = self.ports.chance.below(limit::PARK_MAX.saturating_sub(limit::PARK_MIN));
+                self.settle_later(reply, Settle::Nak(limit::PARK_MIN + spread));
+            }
+        }
+        if is_new {
+            self.start(mailbox, origin);
+        }
+    }
+
+    /// Takes up a session without a delivery: a dead worker had it.
+    pub(crate) fn adopt(self: &Arc<Self>, session: SessionKey, from: WorkerId) {
+        let Some(epoch) = self.epoch() else { return };
+        let mailbox = {
+            let mut map = self.map();
+            if map.contains_key(&session) || map.len() >= limit::MAILBOXES_MAX {
+                return;
+            }
+            let mailbox = Arc::new(Mailbox::new(session.clone(), epoch));
+            map.insert(session, Arc::clone(&mailbox));
+            mailbox
+        };
+        self.start(mailbox, Origin { from: Some(from), hops: 0 });
+    }
+
+    fn start(self: &Arc<Self>, mailbox: Arc<Mailbox>, origin: Origin) {
+        let desk = Arc::clone(self);
+        self.ports.tasks.spawn(async move {
+            let ended = mailbox.ended.clone();
+            tokio::select! {
+                biased;
+                // Lost or void: no append, no ack, no release.
+                () = ended.cancelled() => drop(desk.remove(&mailbox)),
+                () = desk.own(&mailbox, origin) => {}
+            }
+        });
+    }
+
+    /// Claims the session and works it off, or hands everything over to who has it.
+    async fn own(self: &Arc<Self>, mailbox: &Arc<Mailbox>, origin: Origin) {
+        let claim = match &origin.from {
+            Some(from) => self.ports.leases.take_over(&mailbox.session, from).await,
+            None => self.ports.leases.acquire(&mailbox.session).await,
+        };
+        match claim {
+            Ok(Claim::Mine) => mailbox.set_lease(Lease::Mine(Instant::now())),
+            Err(_) => mailbox.set_lease(Lease::Unsure),
+            Ok(Claim::Theirs { owner, left }) => {
+                for held in self.remove(mailbox) {
+                    self.pass_on(held, &owner, left, origin.hops).await;
+                }
+                return;
+            }
+        }
+        let stop = Drain::new(self, mailbox).run().await;
+        self.end(mailbox, stop).await;
+    }
+
+    async fn end(self: &Arc<Self>, mailbox: &Arc<Mailbox>, stop: Stop) {
+        match stop {
+            Stop::Drop(why) => {
+                tracing::info!(session.key = %mailbox.session, why, "a session is let go as it is");
+                drop(self.remove(mailbox));
+                return;
+            }
+            Stop::Yield(delay) => {
+                for held in mailbox.hold(crate::mailbox::hold::Hold::empty) {
+                    self.ports.broker.settle(&held.delivery.reply, Settle::Nak(delay)).await;
+                }
+            }
+            Stop::Release | Stop::ReadAgain => {}
+        }
+        if let Err(silent) = self.ports.leases.release(&mailbox.session).await {
+            tracing::debug!(session.key = %mailbox.session, %silent, "a lease is left to run out");
+        }
+        // What came while the release was on its way.
+        for held in self.remove(mailbox) {
+            if self.shutdown.is_cancelled() {
+                self.ports.broker.settle(&held.delivery.reply, Settle::Nak(Duration::ZERO)).await;
+            } else {
+                self.place(held.delivery, held.is_forwarded, Origin::default());
+            }
+        }
+    }
+
+    /// Takes a mailbox away and what it holds out of it.
+    fn remove(&self, mailbox: &Arc<Mailbox>) -> Vec<Held> {
+        let mut map = self.map();
+        if map.get(&mailbox.session).is_some_and(|known| Arc::ptr_eq(known, mailbox)) {
+            map.remove(&mailbox.session);
+        }
+        drop(map);
+        mailbox.hold(crate::mailbox::hold::Hold::empty)
+    }
+
+    async fn pass_on(self: &Arc<Self>, held: Held, owner: &WorkerId, left: Duration, hops: u8) {
+        let delivery = held.delivery;
+        if held.is_forwarded || hops >= HOPS_MAX {
+            return self.put_off(&delivery.reply, left.min(limit::NAK_MAX)).await;
+        }
+        match self.ports.broker.hand_over(owner, &delivery).await {
+            HandOver::Taken => {}
+            HandOver::Refused => self.put_off(&delivery.reply, REFUSED_DELAY).await,
+            HandOver::Late => self.put_off(&delivery.reply, left.min(limit::NAK_MAX)).await,
+            HandOver::NoResponders => {
+                self.notice_death(owner);
+                self.place(delivery, false, Origin { from: Some(owner.clone()), hops: hops + 1 });
+            }
+        }
+    }
+
+    async fn put_off(&self, reply: &Reply, delay: Duration) {
+        let spread = self.ports.chance.below(delay / 2 + REFUSED_DELAY);
+        self.ports.broker.settle(reply, Settle::Nak(delay + spread)).await;
+    }
+
+    fn settle_later(self: &Arc<Self>, reply: Reply, settle: Settle) {
+        let desk = Arc::clone(self);
+        self.ports.tasks.spawn(async move { desk.ports.broker.settle(&reply, settle).await });
+    }
+
+    /// Deals with a delivery whose subject names no trigger that this process knows.
+    async fn refuse(self: Arc<Self>, arrival: Arrival) {
+        let known = match subject::session_of_event(&arrival.subject) {
+            Some(session) => self.ports.directory.has_trigger(&session.trigger).await,
+            None => Ok(false),
+        };
+        let settle = match known {
+            Ok(false) => {
+                let code = Code::SubjectInvalid;
+                let reason = "the subject names no trigger and session of this system".to_owned();
+                let place = letter::Place::Invalid(&arrival.subject);
+                match letter::bury(&*self.ports.broker, place, &arrival.waiting, letter::Cause { code, reason, attempts: 0 }).await {
+                    Ok(()) => Settle::Ack,
+                    Err(_) => Settle::Nak(limit::NAK_MAX),
+                }
+            }
+            // A trigger that this process will know in a moment, or a broker that does not answer.
+            Ok(true) => Settle::Nak(REFUSED_DELAY),
+            Err(_) => Settle::Nak(limit::NAK_MAX),
+        };
+        self.ports.broker.settle(&arrival.reply, settle).await;
+    }
+
+    /// Waits until every session is let go, at most until `deadline`; what is left.
+    pub async fn drained(&self, deadline: Instant) -> Vec<SessionKey> {
+        while !self.map().is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.map().keys().cloned().collect()
+    }
+}

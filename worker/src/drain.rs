@@ -1,0 +1,204 @@
+//! One session worked off in order, every append fenced.
+//!
+//! The drain reads where the log stands, takes up a turn that was left open, and then runs one
+//! turn after another for whatever waits in EVENTS. It looks for a further event while something
+//! came or is held; an event that was never delivered will be, and wakes it then.
+//!
+//! Invariant: nothing is acked before a record with its sequence as cursor is in the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use proto::id::EventSeq;
+use proto::limit;
+use proto::record::Conversation;
+use tokio::time::Instant;
+
+use crate::desk::Desk;
+use crate::mailbox::Mailbox;
+use crate::mailbox::hold::Hold;
+use crate::port::{Settle, Unavailable, Waiting};
+use crate::position::{self, End, Position};
+use crate::transcript::Transcript;
+
+mod append;
+pub mod letter;
+mod resume;
+mod turn;
+
+/// How a drain ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing is left: the lease is given back.
+    Release,
+    /// This worker cannot go on with it: what is held is put off, the lease given back.
+    Yield(Duration),
+    /// Another worker is ahead, or the fence is too old: no ack, no release.
+    Drop(&'static str),
+    /// The first read was stale: begin again from the leader's view.
+    ReadAgain,
+}
+
+/// The pause before a session whose broker calls fail is tried again.
+const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
+
+/// One owner's work on one session.
+pub(crate) struct Drain<'a> {
+    desk: &'a Arc<Desk>,
+    mailbox: &'a Mailbox,
+    fence: u64,
+    /// When the fence was read or appended: the turn deadline counts from here.
+    fence_at: Instant,
+    cursor: u64,
+    answers: u64,
+    base: u64,
+    conversation: Option<Conversation>,
+    transcript: Option<Transcript>,
+    is_first_turn: bool,
+    has_landed: bool,
+    has_reread: bool,
+}
+
+impl<'a> Drain<'a> {
+    pub(crate) fn new(desk: &'a Arc<Desk>, mailbox: &'a Mailbox) -> Self {
+        Self {
+            desk,
+            mailbox,
+            fence: 0,
+            fence_at: Instant::now(),
+            cursor: 0,
+            answers: 0,
+            base: 0,
+            conversation: None,
+            transcript: None,
+            is_first_turn: true,
+            has_landed: false,
+            has_reread: false,
+        }
+    }
+
+    /// Works the session off.
+    pub(crate) async fn run(mut self) -> Stop {
+        loop {
+            let Err(stop) = self.work().await;
+            if stop != Stop::ReadAgain {
+                return stop;
+            }
+            self.has_reread = true;
+        }
+    }
+
+    async fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
+        let mut slot = Some(self.slot().await?);
+        let from_leader = self.has_reread;
+        let end = self.read_position(from_leader).await?;
+        match end {
+            End::Closed => {}
+            End::Open(last) => self.resume(*last).await?,
+            End::Orphaned(last) => self.close_orphan(*last).await?,
+        }
+        loop {
+            if self.desk.shutdown.is_cancelled() {
+                return Err(Stop::Yield(Duration::ZERO));
+            }
+            if let Some(waiting) = self.find_next().await? {
+                self.turn(waiting).await?;
+            }
+            if !self.mailbox.has_reason() {
+                drop(slot.take());
+                self.linger().await?;
+                slot = Some(self.slot().await?);
+            }
+        }
+    }
+
+    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'a>, Stop> {
+        self.desk.turns.acquire().await.map_err(|_| Stop::Release)
+    }
+
+    /// Keeps an idle session for a while, so that its next event costs neither lease nor log read.
+    async fn linger(&self) -> Result<(), Stop> {
+        let lingering = &self.desk.lingering;
+        let before = lingering.fetch_add(1, Ordering::Relaxed);
+        let time = if before < limit::LINGERING_MAX && self.mailbox.is_mine() { limit::LINGER } else { Duration::ZERO };
+        let came = tokio::select! {
+            biased;
+            () = self.desk.shutdown.cancelled() => false,
+            came = self.mailbox.wait(time) => came,
+        };
+        lingering.fetch_sub(1, Ordering::Relaxed);
+        if came { Ok(()) } else { Err(Stop::Release) }
+    }
+
+    async fn read_position(&mut self, from_leader: bool) -> Result<End, Stop> {
+        let broker = &self.desk.ports.broker;
+        let fence_at = Instant::now();
+        let session = &self.mailbox.session;
+        let last = if from_leader { broker.last_from_leader(session).await } else { broker.last(session).await };
+        let position = position::of(last.map_err(unavailable)?, self.mailbox.epoch).map_err(|void| match void {
+            position::Void::Newer => Stop::Drop("the log is of a newer epoch"),
+            position::Void::Unknown => Stop::Drop("the log has a step of a later version"),
+        })?;
+        let Position { fence, cursor, answers, base, conversation, end } = position;
+        self.fence = fence;
+        self.fence_at = fence_at;
+        self.cursor = cursor;
+        self.answers = answers;
+        self.base = base;
+        self.conversation = conversation;
+        self.settle().await;
+        Ok(end)
+    }
+
+    /// Acks all that is held and committed.
+    async fn settle(&self) {
+        for reply in self.mailbox.hold(|hold| hold.commit(self.cursor)) {
+            self.desk.ports.broker.settle(&reply, Settle::Ack).await;
+        }
+    }
+
+    /// The first event after the cursor. A miss while something is held is asked of the leader.
+    async fn find_next(&mut self) -> Result<Option<Waiting>, Stop> {
+        let broker = &self.desk.ports.broker;
+        let after = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
+        let is_waiting = self.mailbox.look(|hold| hold.is_waiting());
+        let found = broker.next(&self.mailbox.session, after).await.map_err(unavailable)?;
+        if found.is_some() || !is_waiting {
+            return Ok(found);
+        }
+        let found = broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;
+        if found.is_none() {
+            // Another worker committed and acked what is held here: its replies are worth nothing.
+            self.mailbox.hold(Hold::forget);
+            match self.read_position(true).await? {
+                End::Closed => {}
+                End::Open(_) | End::Orphaned(_) => return Err(Stop::Drop("another worker has begun a turn")),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether this worker may start or resume a turn: it has the lease, or the head's own delivery.
+    fn entitle(&self, event: u64) -> Result<(), Stop> {
+        if self.mailbox.is_mine() || self.mailbox.hold(|hold| hold.has(event)) {
+            return Ok(());
+        }
+        Err(Stop::Yield(self.desk.ports.chance.below(limit::NAK_MAX)))
+    }
+
+    /// The moment after which the fence is too old to append behind.
+    fn deadline(&self) -> Instant {
+        self.fence_at + limit::TURN_DEADLINE
+    }
+
+    /// Runs a part of a turn that may take long, up to the turn deadline.
+    async fn in_time<T>(&self, part: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::time::timeout_at(self.deadline(), part).await.map_err(|_| Stop::Drop("the turn deadline passed"))
+    }
+}
+
+fn unavailable(error: Unavailable) -> Stop {
+    tracing::warn!(%error, "a session waits for the broker");
+    Stop::Yield(UNAVAILABLE_DELAY)
+}

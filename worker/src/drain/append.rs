@@ -1,0 +1,87 @@
+//! One fenced append, and what its answer means.
+
+use proto::limit;
+use proto::record::{Record, RecordId, Step};
+use tokio::time::Instant;
+
+use super::turn::Open;
+use super::{Drain, Stop, unavailable};
+use crate::port::NotAppended;
+use crate::readback::{self, Attempted, Verdict};
+
+impl Drain<'_> {
+    /// Appends one step of a turn behind the fence; after it the fence is this record.
+    pub(super) async fn append(&mut self, turn: &Open, step: Step) -> Result<(), Stop> {
+        let id = RecordId(self.desk.ports.chance.bytes());
+        let record = Record {
+            id,
+            event: turn.event,
+            cursor: self.cursor,
+            answers: self.answers,
+            attempt: turn.attempt,
+            base: self.base,
+            conversation: turn.conversation,
+            worker: self.desk.me.to_string(),
+            traceparent: turn.traceparent.clone(),
+            received_at_ms: turn.received_at_ms,
+            step: Some(step),
+        };
+        let is_terminal = record.is_terminal();
+        let cursor = if is_terminal { turn.event.seq } else { self.cursor };
+        let seq = self.land(id, Record { cursor, ..record }.encode()).await?;
+        self.fence = seq;
+        self.has_landed = true;
+        if is_terminal {
+            self.base = seq;
+            self.conversation = Some(turn.conversation);
+        }
+        // A turn of an earlier epoch is closed without a cursor in this one.
+        if turn.event.epoch == self.mailbox.epoch {
+            self.cursor = cursor;
+        }
+        Ok(())
+    }
+
+    async fn land(&mut self, id: RecordId, bytes: bytes::Bytes) -> Result<u64, Stop> {
+        let broker = &self.desk.ports.broker;
+        let session = &self.mailbox.session;
+        for _ in 0..limit::APPEND_TRIES_MAX {
+            if Instant::now() >= self.deadline() {
+                return Err(Stop::Drop("the turn deadline passed"));
+            }
+            let sent_at = Instant::now();
+            let refusal = match broker.append(session, self.fence, bytes.clone()).await {
+                Ok(seq) => {
+                    self.fence_at = sent_at;
+                    return Ok(seq);
+                }
+                Err(NotAppended::Full) => {
+                    tracing::error!(session.key = %session, "the log is full: nothing is committed or acked");
+                    return Err(Stop::Yield(limit::NAK_MAX));
+                }
+                Err(refusal) => refusal,
+            };
+            let last = broker.last_from_leader(session).await.map_err(unavailable)?;
+            let attempted = Attempted {
+                id,
+                fence: self.fence,
+                has_landed: self.has_landed,
+                has_reread: self.has_reread,
+                is_mine: self.mailbox.is_mine(),
+            };
+            let verdict = readback::judge(attempted, last.map(|last| (last.seq, last.record.id)));
+            tracing::debug!(session.key = %session, %refusal, ?verdict, "an append was read back");
+            match verdict {
+                Verdict::Landed(seq) => {
+                    self.fence_at = sent_at;
+                    return Ok(seq);
+                }
+                Verdict::SendAgain => {}
+                Verdict::ReadAgain => return Err(Stop::ReadAgain),
+                Verdict::Stale => return Err(Stop::Drop("another worker is ahead")),
+            }
+        }
+        // The broker neither takes nor refuses it: an append may still be in flight, so nothing is acked or released.
+        Err(Stop::Drop("the log does not confirm"))
+    }
+}

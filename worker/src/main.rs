@@ -1,0 +1,56 @@
+//! The worker process.
+
+use std::process::ExitCode;
+
+use backbone::logging::{self, Logging};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Runs turns: takes events from NATS, one owner a session, and commits them to the log.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    config: worker::config::Config,
+    #[command(flatten)]
+    logging: Logging,
+    /// Checks the settings and ends.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Exit code for settings that cannot be used (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print()?;
+            return Ok(if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS });
+        }
+    };
+    let mut faults = cli.config.validate().err().unwrap_or_default();
+    faults.extend(logging::start(&cli.logging).err());
+    if !faults.is_empty() {
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), "error: {}", faults.join("\nerror: "))?;
+        return Ok(USAGE.into());
+    }
+    if cli.check_config {
+        return Ok(ExitCode::SUCCESS);
+    }
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let shutdown = CancellationToken::new();
+    let running = worker::service::start(cli.config, shutdown.clone()).await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        pressed = tokio::signal::ctrl_c() => pressed?,
+    }
+    shutdown.cancel();
+    running.finished().await?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,256 @@
+//! The seams of the worker's core.
+//!
+//! Everything that can fail, wait or differ between two runs comes in through these traits, so
+//! that the whole core also runs over an in-memory broker on a paused clock. The core itself uses
+//! no clock of the wall, no randomness and no spawning but these.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use backbone::journal::Entry;
+use bytes::Bytes;
+use proto::id::{BotId, EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::resource::Trigger;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::ability::Abilities;
+use crate::bot::Bot;
+
+/// The subject that settles one delivery, as the broker gave it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reply(pub String);
+
+/// A delivery of an event.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its session.
+    pub session: SessionKey,
+    /// The event.
+    pub event: EventSeq,
+    /// Whether the broker never delivered it before.
+    pub is_first: bool,
+    /// What settles it.
+    pub reply: Reply,
+}
+
+/// How a delivery is settled; fire and forget, since a lost settlement costs only a redelivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// Done: the broker forgets the event.
+    Ack,
+    /// Deliver again after this time.
+    Nak(Duration),
+    /// Still at it.
+    Progress,
+}
+
+/// An event as it waits in EVENTS.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its place.
+    pub event: EventSeq,
+    /// When it was stored, by the broker's clock, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The media type of the body, where the publisher said so.
+    pub content_type: Option<String>,
+    /// The trace context, where the publisher sent one.
+    pub traceparent: Option<String>,
+    /// The envelope.
+    pub body: Bytes,
+}
+
+/// The broker gave no usable answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the broker gave no answer: {0}")]
+pub struct Unavailable(pub String);
+
+/// Why an append was not confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAppended {
+    /// The fence refused it, or met another write in flight.
+    #[error("refused by the fence")]
+    Fenced,
+    /// No answer, or one that does not say: it may have landed, or may still land.
+    #[error("not confirmed")]
+    Unconfirmed,
+    /// The log takes nothing more.
+    #[error("the log is full")]
+    Full,
+}
+
+/// What became of an offer to the owner of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOver {
+    /// The owner holds the delivery now.
+    Taken,
+    /// The owner has no room, or is shutting down.
+    Refused,
+    /// The owner has no connection to the broker, so it cannot commit.
+    NoResponders,
+    /// No answer in time.
+    Late,
+}
+
+/// The broker, as the core needs it.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// The last record of a session, perhaps an earlier one.
+    async fn last(&self, session: &SessionKey) -> Result<Option<Entry>, Unavailable>;
+    /// The last record of a session.
+    async fn last_from_leader(&self, session: &SessionKey) -> Result<Option<Entry>, Unavailable>;
+    /// Up to `batch` records of a session after a log sequence.
+    async fn records_after(&self, session: &SessionKey, seq: u64, batch: usize) -> Result<Vec<Entry>, Unavailable>;
+    /// The first waiting event of a session after a sequence, unless a replica lags.
+    async fn next(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
+    /// The first waiting event of a session after a sequence.
+    async fn next_from_leader(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
+    /// Appends a record behind the one at `fence`; its log sequence.
+    async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended>;
+    /// Stores a dead letter once under an id.
+    async fn bury(&self, subject: String, id: String, letter: Bytes) -> Result<(), Unavailable>;
+    /// Settles a delivery.
+    async fn settle(&self, reply: &Reply, settle: Settle);
+    /// Offers a delivery to another worker.
+    async fn hand_over(&self, to: &WorkerId, delivery: &Delivery) -> HandOver;
+    /// Whether a worker has a connection to the broker; `None` where it did not say in time.
+    async fn is_alive(&self, worker: &WorkerId) -> Option<bool>;
+}
+
+/// Who may work on a session, as far as Redis knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This worker.
+    Mine,
+    /// Another one, for at least this long.
+    Theirs {
+        /// The owner.
+        owner: WorkerId,
+        /// What is left of its lease.
+        left: Duration,
+    },
+}
+
+/// Redis did not answer; what was asked may still happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the lease store is silent")]
+pub struct Silent;
+
+/// Who is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Workers whose heartbeat is fresh, this one included.
+    pub living: Vec<WorkerId>,
+    /// Workers that have gone quiet.
+    pub stale: Vec<WorkerId>,
+}
+
+/// The lease store: hints that save work, never the only guard.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Claims a session unless another worker has it.
+    async fn acquire(&self, session: &SessionKey) -> Result<Claim, Silent>;
+    /// Claims a session that `from` has, or nobody.
+    async fn take_over(&self, session: &SessionKey, from: &WorkerId) -> Result<Claim, Silent>;
+    /// Prolongs leases; for each, whether it is still this worker's.
+    async fn renew(&self, sessions: &[SessionKey]) -> Result<Vec<bool>, Silent>;
+    /// Gives a lease back if it is this worker's.
+    async fn release(&self, session: &SessionKey) -> Result<(), Silent>;
+    /// Says that this worker lives, and asks who else does.
+    async fn beat(&self) -> Result<Census, Silent>;
+    /// The sessions a worker last had.
+    async fn sessions_of(&self, worker: &WorkerId) -> Result<Vec<SessionKey>, Silent>;
+    /// Strikes a worker off, once it has no session left.
+    async fn forget(&self, worker: &WorkerId) -> Result<(), Silent>;
+}
+
+/// Triggers and bots.
+#[async_trait]
+pub trait Directory: Send + Sync {
+    /// A trigger as this process knows it.
+    fn trigger(&self, id: &TriggerId) -> Option<Arc<Trigger>>;
+    /// Whether a trigger exists for certain; asks the leader where this process knows none.
+    async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable>;
+    /// A bot that is ready to think, or why there is none.
+    fn bot(&self, id: &BotId) -> Result<Arc<dyn Bot>, String>;
+}
+
+/// The clock of the wall; only the log's horizon is compared with it.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> i64;
+}
+
+/// Random bytes.
+pub trait Chance: Send + Sync {
+    /// Sixteen of them.
+    fn bytes(&self) -> [u8; 16];
+
+    /// A duration below `most`.
+    fn below(&self, most: Duration) -> Duration {
+        let [a, b, ..] = self.bytes();
+        most * u32::from(u16::from_be_bytes([a, b])) / u32::from(u16::MAX)
+    }
+}
+
+/// All seams of one worker.
+#[derive(Clone)]
+pub struct Ports {
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
+    /// The lease store.
+    pub leases: Arc<dyn Leases>,
+    /// Triggers and bots.
+    pub directory: Arc<dyn Directory>,
+    /// What bots can do.
+    pub abilities: Arc<dyn Abilities>,
+    /// The clock of the wall.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub chance: Arc<dyn Chance>,
+    /// Where tasks run.
+    pub tasks: Tasks,
+}
+
+/// Where the core's tasks run: all of them are waited for, and all of them end at `kill`.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    kill: CancellationToken,
+}
+
+impl Tasks {
+    /// Runs a task until it ends or all are killed.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                biased;
+                () = kill.cancelled() => {}
+                () = task => {}
+            }
+        });
+    }
+
+    /// Ends every task where it stands, as a crash would.
+    pub fn kill(&self) {
+        self.kill.cancel();
+    }
+
+    /// Waits until every task has ended; none may be spawned after.
+    pub async fn finished(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// How many tasks run.
+    pub fn len(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.tracker.is_empty()
+    }
+}

@@ -1,0 +1,134 @@
+//! Where a session stands, read off its last record: pure.
+
+use backbone::journal::Entry;
+use proto::id::Epoch;
+use proto::record::{Conversation, Record};
+
+/// What stands at the end of a session's log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// Nothing, or a turn that ended: the next event may begin.
+    Closed,
+    /// A turn that goes on, perhaps another process's.
+    Open(Box<Record>),
+    /// A turn of a stream that no longer exists: its event is gone, so it is closed with a record.
+    Orphaned(Box<Record>),
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// The log sequence of the last record: the fence of the next append. 0 where the subject is empty.
+    pub fence: u64,
+    /// The last committed event of the mailbox's epoch.
+    pub cursor: u64,
+    /// The last consumed answer.
+    pub answers: u64,
+    /// The log sequence of the last terminal record.
+    pub base: u64,
+    /// The conversation of the last turn.
+    pub conversation: Option<Conversation>,
+    /// What stands at the end.
+    pub end: End,
+}
+
+/// Why a mailbox cannot go on from the last record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Void {
+    /// The log is about a newer stream: the mailbox is of the past.
+    #[error("the log is of a newer epoch")]
+    Newer,
+    /// A later version of this program wrote a step that this one does not know.
+    #[error("the log has a step of a later version")]
+    Unknown,
+}
+
+/// Reads the position of a mailbox of `epoch` off the last record.
+pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
+    let Some(Entry { seq, record, .. }) = last else {
+        return Ok(Position { fence: 0, cursor: 0, answers: 0, base: 0, conversation: None, end: End::Closed });
+    };
+    if record.event.epoch > epoch {
+        return Err(Void::Newer);
+    }
+    if record.step.is_none() {
+        return Err(Void::Unknown);
+    }
+    let is_current = record.event.epoch == epoch;
+    let base = if record.is_terminal() { seq } else { record.base };
+    let position = Position {
+        fence: seq,
+        cursor: if is_current { record.cursor } else { 0 },
+        answers: if is_current { record.answers } else { 0 },
+        base,
+        conversation: Some(record.conversation),
+        end: End::Closed,
+    };
+    let end = match (record.is_terminal(), is_current) {
+        (true, _) => End::Closed,
+        (false, true) => End::Open(Box::new(record)),
+        (false, false) => End::Orphaned(Box::new(record)),
+    };
+    Ok(Position { end, ..position })
+}
+
+#[cfg(test)]
+mod tests {
+    use backbone::journal::Entry;
+    use proto::id::{Epoch, EventSeq};
+    use proto::record::{Conversation, Record, RecordId, Step};
+    use proto::wire;
+
+    use super::{End, Void, of};
+
+    fn entry(epoch: u32, step: Option<Step>) -> Entry {
+        let event = EventSeq { epoch: Epoch::from_second(epoch), seq: 9 };
+        let conversation = Conversation { opening: event, opened_at_ms: 0, base: 2, turn: 1 };
+        let terminal = matches!(step, Some(Step::Completed(_)));
+        let record = Record {
+            id: RecordId([0; 16]),
+            event,
+            cursor: if terminal { 9 } else { 8 },
+            answers: 0,
+            attempt: 2,
+            base: 30,
+            conversation,
+            worker: "w".into(),
+            traceparent: String::new(),
+            received_at_ms: 0,
+            step,
+        };
+        Entry { seq: 40, at_ms: 0, record }
+    }
+
+    fn started() -> Option<Step> {
+        Some(Step::Started(wire::Started {}))
+    }
+
+    fn completed() -> Option<Step> {
+        Some(Step::Completed(wire::Completed::default()))
+    }
+
+    #[test]
+    fn a_closed_turn_moves_the_cursor_and_an_open_one_never_does() {
+        let epoch = Epoch::from_second(5);
+        let closed = of(Some(entry(5, completed())), epoch).unwrap();
+        assert_eq!((closed.cursor, closed.base, closed.fence, closed.end), (9, 40, 40, End::Closed));
+        let open = of(Some(entry(5, started())), epoch).unwrap();
+        assert_eq!((open.cursor, open.base), (8, 30));
+        assert!(matches!(open.end, End::Open(_)));
+    }
+
+    #[test]
+    fn another_epoch_has_no_cursor_here() {
+        let epoch = Epoch::from_second(6);
+        assert_eq!(of(Some(entry(5, completed())), epoch).unwrap().cursor, 0);
+        assert!(matches!(of(Some(entry(5, started())), epoch).unwrap().end, End::Orphaned(_)));
+        assert_eq!(of(Some(entry(7, completed())), epoch), Err(Void::Newer));
+    }
+
+    #[test]
+    fn a_later_step_is_never_overwritten() {
+        assert_eq!(of(Some(entry(5, None)), Epoch::from_second(5)), Err(Void::Unknown));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a worker does at intervals: renew its leases, keep held deliveries alive, say that it lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::id::SessionKey;
+use proto::limit;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use crate::desk::Desk;
+use crate::mailbox::{Lease, Mailbox};
+use crate::port::Settle;
+
+/// Starts the three loops; they end with the desk's tasks.
+pub fn start(desk: &Arc<Desk>) {
+    let (renewing, progressing, beating) = (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
+    desk.ports.tasks.spawn(async move {
+        let mut due = ticks(limit::RENEW_EVERY);
+        loop {
+            due.tick().await;
+            renew(&renewing).await;
+        }
+    });
+    desk.ports.tasks.spawn(async move {
+        let mut due = ticks(limit::PROGRESS_EVERY);
+        loop {
+            due.tick().await;
+            progress(&progressing).await;
+        }
+    });
+    desk.ports.tasks.spawn(async move {
+        let mut due = ticks(limit::HEARTBEAT_EVERY);
+        loop {
+            due.tick().await;
+            beat(&beating).await;
+        }
+    });
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut due = tokio::time::interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    due
+}
+
+/// Renews every lease. One that is lost ends its mailbox: no effect, no append, no ack after that.
+async fn renew(desk: &Desk) {
+    let mailboxes: Vec<Arc<Mailbox>> = desk.mailboxes().into_iter().filter(|mailbox| mailbox.lease() != Lease::Claiming).collect();
+    for batch in mailboxes.chunks(limit::RENEW_BATCH_MAX) {
+        let sessions: Vec<SessionKey> = batch.iter().map(|mailbox| mailbox.session.clone()).collect();
+        let asked_at = Instant::now();
+        // Silence needs no record: a lease that is not renewed stops being certain by its age.
+        let Ok(kept) = desk.ports.leases.renew(&sessions).await else { return };
+        for (mailbox, is_kept) in batch.iter().zip(kept) {
+            if is_kept {
+                mailbox.set_lease(Lease::Mine(asked_at));
+            } else {
+                tracing::info!(session.key = %mailbox.session, "the lease is lost");
+                mailbox.ended.cancel();
+            }
+        }
+    }
+}
+
+/// Tells the broker that held deliveries are still worked on.
+async fn progress(desk: &Desk) {
+    for mailbox in desk.mailboxes() {
+        for reply in mailbox.held() {
+            desk.ports.broker.settle(&reply, Settle::Progress).await;
+        }
+    }
+}
+
+/// Says that this worker lives, and asks after those that went quiet.
+async fn beat(desk: &Arc<Desk>) {
+    let Ok(census) = desk.ports.leases.beat().await else { return };
+    let stale = census.stale.clone();
+    desk.adoption.note(census);
+    for worker in stale {
+        if desk.ports.broker.is_alive(&worker).await == Some(false) {
+            desk.notice_death(&worker);
+        }
+    }
+}
