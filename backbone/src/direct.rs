@@ -21,6 +21,8 @@ const NOT_FOUND: u16 = 404;
 const END_OF_BATCH: u16 = 204;
 /// No message is found, in the words of the leader.
 const NO_MESSAGE: u32 = 10_037;
+/// No such stream, in the words of the leader.
+const NO_STREAM: u32 = 10_059;
 
 /// A message as a stream holds it.
 #[derive(Debug, Clone)]
@@ -166,6 +168,7 @@ async fn leader(client: &Client, stream: &str, query: serde_json::Value) -> Resu
     match (answer.message, answer.error) {
         (Some(message), _) => leader_message(message).map(Some),
         (None, Some(fault)) if fault.err_code == NO_MESSAGE => Ok(None),
+        (None, Some(fault)) if fault.err_code == NO_STREAM => Err(Error::NoStream),
         (None, Some(fault)) => Err(Error::Answer(format!("{} ({})", fault.description, fault.err_code))),
         (None, None) => Err(Error::Answer("neither a message nor an error".into())),
     }

@@ -133,15 +133,15 @@ impl Resource {
 
     /// Reads an entry; `None` where its key or kind is of a later version.
     pub fn decode(key: &str, bytes: Bytes) -> Result<Option<Self>, Error> {
+        let Some((group @ ("trigger" | "bot"), id)) = key.split_once('.') else { return Ok(None) };
         let resource = wire::Resource::decode(bytes)?;
-        let Some((group, id)) = key.split_once('.') else { return Ok(None) };
         match (group, resource.kind) {
             ("trigger", Some(wire::resource::Kind::Trigger(trigger))) => Ok(Some(Self::Trigger(Trigger::parse(id.parse()?, trigger)?))),
             ("bot", Some(wire::resource::Kind::Bot(bot))) => {
                 Ok(Some(Self::Bot(Bot { id: id.parse()?, name: bot.name, kind: bot.kind, definition: bot.definition })))
             }
-            ("trigger" | "bot", Some(_)) => Err(Error::Kind),
-            _ => Ok(None),
+            (_, Some(_)) => Err(Error::Kind),
+            (_, None) => Ok(None),
         }
     }
 }
@@ -199,6 +199,7 @@ mod tests {
     fn a_later_kind_is_left_alone_and_a_wrong_one_refused() {
         let bot = Resource::Bot(super::Bot { id: "b".parse().unwrap(), name: String::new(), kind: "rules".into(), definition: "{}".into() });
         assert!(Resource::decode("skillset.x", bot.encode("test")).unwrap().is_none());
+        assert!(Resource::decode("system.epoch", Bytes::from_static(b"6a000001")).unwrap().is_none());
         Resource::decode("trigger.x", bot.encode("test")).unwrap_err();
         Resource::decode("trigger.x", Bytes::from_static(b"\xff")).unwrap_err();
     }

@@ -77,11 +77,12 @@ impl Pulls {
         self.next
     }
 
-    fn brought(&mut self, pull: u64) {
-        if let Some(left) = self.open.get_mut(&pull) {
-            *left -= 1;
-            if *left == 0 {
-                self.open.remove(&pull);
+    /// A delivery has the subject of its event, not of its pull: the oldest has brought it, for they are served in turn.
+    fn brought(&mut self) {
+        if let Some(mut oldest) = self.open.first_entry() {
+            *oldest.get_mut() -= 1;
+            if *oldest.get() == 0 {
+                oldest.remove();
             }
         }
     }
@@ -128,10 +129,9 @@ async fn pull(client: &Client, desk: &Arc<Desk>, epoch: Epoch, shutdown: &Cancel
             }
         };
         heard_at = Instant::now();
-        let number = message.subject.rsplit('.').next().and_then(|text| text.parse().ok()).unwrap_or_default();
         match message.status.map(|status| status.as_u16()) {
             None => {
-                pulls.brought(number);
+                pulls.brought();
                 if let Some(arrival) = arrival(message) {
                     desk.arrive(arrival);
                 }
@@ -139,7 +139,9 @@ async fn pull(client: &Client, desk: &Arc<Desk>, epoch: Epoch, shutdown: &Cancel
             Some(100) => {}
             // The pull ended: it expired, or its server gave it up.
             Some(404 | 408) => {
-                pulls.open.remove(&number);
+                if let Some(number) = message.subject.rsplit('.').next().and_then(|text| text.parse().ok()) {
+                    pulls.open.remove::<u64>(&number);
+                }
             }
             Some(status) => return Err(format!("the consumer answered {status}: {}", message.description.unwrap_or_default()).into()),
         }

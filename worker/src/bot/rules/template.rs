@@ -74,6 +74,7 @@ impl Engine {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(write_value);
         environment.remove_global("debug");
+        environment.add_filter("urlencode", |text: String| urlencode(&text));
         Self { environment, wants_history: false }
     }
 
@@ -166,6 +167,14 @@ impl Template {
             Err(error) => Err(fault(describe(&error).into())),
         }
     }
+
+    /// The text, taken from what is left of the call's bytes.
+    fn charged(&self, engine: &Engine, scope: &Scope<'_>, left: &mut usize) -> Result<String, Error> {
+        let text = self.render(engine, scope)?;
+        let over = || Error(format!("{}: the arguments of the call are over {ARGUMENTS_BYTES_MAX} bytes", self.path));
+        *left = left.checked_sub(text.len()).ok_or_else(over)?;
+        Ok(text)
+    }
 }
 
 impl Tree {
@@ -189,16 +198,6 @@ impl Tree {
                 fields.collect::<Result<_, Error>>().map(serde_json::Value::Object)
             }
         }
-    }
-}
-
-impl Template {
-    /// The text, taken from what is left of the call's bytes.
-    fn charged(&self, engine: &Engine, scope: &Scope<'_>, left: &mut usize) -> Result<String, Error> {
-        let text = self.render(engine, scope)?;
-        let over = || Error(format!("{}: the arguments of the call are over {ARGUMENTS_BYTES_MAX} bytes", self.path));
-        *left = left.checked_sub(text.len()).ok_or_else(over)?;
-        Ok(text)
     }
 }
 
@@ -230,6 +229,12 @@ fn describe(error: &minijinja::Error) -> String {
         Some(line) if line > 1 => format!("{detail} (line {line})"),
         _ => detail,
     }
+}
+
+/// All but RFC 3986's unreserved characters as `%XX`: what comes of it stays within one part of a URL.
+fn urlencode(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Writes strings as they are, nothing for none, and all else as JSON; in a value, all as JSON.
@@ -321,6 +326,7 @@ mod tests {
             (json!("{{ text }} {{ contact.name }}{{ contact.email }} {{ turn }}"), json!("hello Ada 4")),
             (json!("{% if errors.order %}bad{% else %}good{% endif %}"), json!("good")),
             (json!("{{ results.order.order }}/{{ errors['0'] }}"), json!("17/it broke")),
+            (json!("{{ 'ä /?b-_.~' | urlencode }}{{ payload.n | urlencode }}"), json!("%C3%A4%20%2F%3Fb-_.~3")),
             (json!("{{ payload.list | map(attribute='a') | join('+') }}"), json!("x+y")),
             (json!({ "a": ["{{ payload.n }}", 1], "b": { "{{ text }}": null } }), json!({ "a": [3, 1], "b": { "{{ text }}": null } })),
         ] {
@@ -344,6 +350,7 @@ mod tests {
             ("{{ [payload.absent] }}", "with: a part of the value is undefined"),
             ("{{ payload.n / 0 }}", "with: "),
             ("{{ text | nope }}", "with: "),
+            ("{{ payload.absent | urlencode }}", "with: "),
             ("{{ 'x' * 65537 }}", "with: yields more than 65536 bytes"),
         ] {
             let error = render(&json!(source)).unwrap_err();

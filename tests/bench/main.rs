@@ -1,0 +1,90 @@
+//! The benchmark: Cuepoint against the bare broker, in one run, on one machine.
+//!
+//! The bare pair is the least that could be called the same work: a handler that publishes a body
+//! to JetStream and awaits the ack, and a loop that fetches, takes and gives back a lease, appends
+//! two records and acks. It has no order, no fence and no recovery. Everything is measured in
+//! alternating rounds, and what counts is the ratio of the medians; absolute figures are printed
+//! beside it and gate nothing.
+//!
+//! `bench` runs all parts; `bench accept drain` only those; results go to `target/bench/latest.json`.
+
+#![expect(clippy::disallowed_methods, clippy::panic, clippy::expect_used, reason = "a benchmark has no one to report to but its reader")]
+#![expect(clippy::print_stdout, reason = "its output is its purpose")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bare;
+mod fill;
+mod http;
+mod log;
+mod part;
+mod process;
+mod report;
+mod stage;
+
+/// Measures Cuepoint against the bare broker.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// Which parts to run; all where none is named.
+    #[arg(long = "part", value_enum)]
+    parts: Vec<part::Part>,
+    /// How many alternating rounds each ratio is the median of.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Ends with an error where a bar is missed.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What this process is, when the benchmark starts itself again.
+#[derive(Debug, Subcommand)]
+enum Role {
+    /// The bare handler.
+    #[command(hide = true)]
+    BareGateway {
+        /// Address of NATS.
+        #[arg(long)]
+        nats: String,
+        /// Address to serve on.
+        #[arg(long)]
+        http: std::net::SocketAddr,
+    },
+    /// The bare loop.
+    #[command(hide = true)]
+    BareWorker {
+        /// Address of NATS.
+        #[arg(long)]
+        nats: String,
+        /// Address of Redis.
+        #[arg(long)]
+        redis: String,
+        /// How long the work on one event takes, in ms.
+        #[arg(long, default_value_t = 0)]
+        work_ms: u64,
+    },
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    match cli.role {
+        Some(Role::BareGateway { nats, http }) => bare::gateway(&nats, http).await?,
+        Some(Role::BareWorker { nats, redis, work_ms }) => bare::worker(&nats, &redis, work_ms).await?,
+        None => {
+            let mut report = report::Report::default();
+            for part in part::Part::chosen(&cli.parts) {
+                part.run(cli.rounds, &mut report).await?;
+            }
+            report.write()?;
+            if cli.strict && !report.is_passed() {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,126 @@
+//! Servers and the two systems that are compared on them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::Client;
+use async_nats::jetstream::Context;
+use backbone::topology::{self, Sizes};
+use cuepoint::server::{Options, Server};
+use proto::resource::{Bot, Resource, SecretDigest, Trigger};
+use proto::{limit, subject};
+use tokio::net::TcpStream;
+
+use crate::http::Target;
+use crate::process::Process;
+
+/// The secret of the trigger under measurement.
+const SECRET: &str = "bench-secret";
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum System {
+    Ours,
+    Bare,
+}
+
+/// Fresh servers with the topology and one trigger.
+pub(crate) struct Stage {
+    pub(crate) nats: Server,
+    pub(crate) redis: Server,
+    pub(crate) client: Client,
+    pub(crate) context: Context,
+    folder: PathBuf,
+}
+
+impl Stage {
+    /// Starts the servers; the trigger's bot waits `work_ms` before it replies.
+    pub(crate) async fn open(work_ms: u64) -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("cuepoint-bench-{}-{}", std::process::id(), backbone::chance::bytes::<4>().map(|byte| byte.to_string()).concat()));
+        std::fs::create_dir_all(&folder)?;
+        let nats = Options::nats(folder.join("nats")).start().await?;
+        let redis = Options::redis(folder.join("redis")).start().await?;
+        std::fs::write(folder.join("deployment.key"), "0123456789abcdef0123456789abcdef")?;
+        let client = async_nats::connect(nats.url()).await?;
+        let context = topology::context(&client);
+        let stage = Self { nats, redis, client, context, folder };
+        topology::ensure(&stage.context, &Sizes { session_backlog: 1_000_000, ..Sizes::default() }, 1_790_000_000).await?;
+        let bucket = stage.context.get_key_value(subject::RESOURCES).await?;
+        let kind = if work_ms > 0 { "scripted" } else { "rules" };
+        let definition = if work_ms > 0 { format!(r#"{{"latency":{work_ms},"reply":"done"}}"#) } else { RULES.to_owned() };
+        let bot = Resource::Bot(Bot { id: "bench".parse()?, name: String::new(), kind: kind.into(), definition });
+        let trigger = Resource::Trigger(Trigger {
+            id: "bench".parse()?,
+            name: String::new(),
+            description: String::new(),
+            bot: "bench".parse()?,
+            text: None,
+            open: false,
+            secret: Some(SecretDigest::of(SECRET)),
+            session_duration: limit::SESSION_DURATION_DEFAULT,
+        });
+        for resource in [bot, trigger] {
+            bucket.put(resource.key(), resource.encode("bench")).await?;
+        }
+        Ok(stage)
+    }
+
+    /// Starts a gateway on a free port and waits until it serves.
+    pub(crate) async fn gateway(&self, system: System) -> anyhow::Result<(Process, Target)> {
+        let address = SocketAddr::from(([127, 0, 0, 1], cuepoint::server::free_port()?));
+        let (nats, http, key) = (self.nats.url(), address.to_string(), self.folder.join("deployment.key"));
+        let process = match system {
+            System::Bare => Process::start("bench", &["bare-gateway", "--nats", &nats, "--http", &http])?,
+            System::Ours => {
+                let (redis, key) = (self.redis.url(), key.to_str().context("a path")?.to_owned());
+                Process::start("gateway", &["--nats", &nats, "--redis", &redis, "--http", &http, "--deployment-key-file", &key])?
+            }
+        };
+        let target = Target { address, trigger: "bench", secret: SECRET, sessions: 1_000 };
+        for _ in 0..500 {
+            if TcpStream::connect(address).await.is_ok() {
+                let mut probe = crate::http::Connection::open(&target).await?;
+                if probe.post(0).await.is_ok() {
+                    return Ok((process, target));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("the gateway does not serve")
+    }
+
+    /// Starts a worker.
+    pub(crate) fn worker(&self, system: System, work_ms: u64) -> anyhow::Result<Process> {
+        let (nats, redis, work) = (self.nats.url(), self.redis.url(), work_ms.to_string());
+        match system {
+            System::Bare => Process::start("bench", &["bare-worker", "--nats", &nats, "--redis", &redis, "--work-ms", &work]),
+            System::Ours => Process::start("worker", &["--nats", &nats, "--redis", &redis]),
+        }
+    }
+
+    /// Empties EVENTS and LOG between rounds.
+    pub(crate) async fn sweep(&self) -> anyhow::Result<()> {
+        let events = self.context.stream_by_subject(subject::EVENTS_FINDER).await?;
+        for stream in [events.as_str(), subject::LOG_STREAM] {
+            self.context.get_stream(stream).await?.purge().await?;
+        }
+        Ok(())
+    }
+
+    /// The processes of the servers.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        [self.nats.pid(), self.redis.pid()].into_iter().flatten().collect()
+    }
+
+    /// Ends the servers and removes their data.
+    pub(crate) async fn close(mut self) -> anyhow::Result<()> {
+        self.nats.kill().await?;
+        self.redis.kill().await?;
+        Ok(std::fs::remove_dir_all(&self.folder)?)
+    }
+}
+
+/// A bot with something to decide, and no calls.
+const RULES: &str = r#"{"rules":[{"when":{"text":"(?i)order (?P<id>\\d+)"},"reply":"Order {{ captures.id }} noted."}],"otherwise":"No rule matched."}"#;
