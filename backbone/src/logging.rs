@@ -1,5 +1,7 @@
 //! The format of log lines: readable on a terminal, JSON for machines.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -31,7 +33,7 @@ pub fn start(logging: &Logging) -> Result<(), String> {
     let quiet = |text: &str| text.parse().map_err(|error| format!("{text}: {error}"));
     let filter = filter.add_directive(quiet("async_nats=error")?);
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = match logging.format {
         Format::Text => registry.with(layer).try_init(),
         Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),

@@ -1,1 +1,51 @@
-//! x.
+//! HTTP in, events out: the outer door of Cuepoint.
+//!
+//! A call is authenticated, read into an event, published to the broker, and answered once the
+//! broker has confirmed it. The gateway keeps nothing: every answer about an event or a
+//! conversation is read from the streams, so any number of gateways may stand side by side.
+//!
+//! In reading order:
+//! - [`config`]: what an operator sets;
+//! - [`service`]: start, run, stop;
+//! - [`serve`]: connections, bounded;
+//! - [`door`]: what every request works with;
+//! - [`route`]: which path leads where;
+//! - [`api_error`]: the one shape of a refusal;
+//! - [`complaint`]: one log line a second for each class of fault;
+//! - [`query`]: query strings, decoded strictly;
+//! - [`body`]: bodies, bounded in size, time and memory;
+//! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
+//! - [`directory`]: which trigger an id names;
+//! - [`auth`]: who may do what;
+//! - [`event`]: the handler of an event call;
+//! - [`ingest`]: one confirmed publish;
+//! - [`replay`]: what a repeated idempotency key is answered with;
+//! - [`wait`]: callers that stay for the turn;
+//! - [`progress`]: what is told about an event;
+//! - [`fetch`]: the handler that tells it;
+//! - [`conversation`]: the messages of a conversation;
+//! - [`ready`]: whether this process can do its work.
+
+mod api_error;
+mod auth;
+mod body;
+pub mod call;
+mod complaint;
+pub mod config;
+mod conversation;
+mod directory;
+mod door;
+mod event;
+mod fetch;
+mod ingest;
+mod progress;
+mod query;
+mod ready;
+mod replay;
+mod route;
+mod serve;
+pub mod service;
+mod wait;
+
+pub use config::Config;
+pub use service::{Error, Running, start};

@@ -6,6 +6,8 @@
 //! after the faults have ended everything must come to its end by itself.
 //! `CUEPOINT_SIM_SEED=n cargo nextest run -p tests --test sim` runs one seed and prints its trace.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
+
 use std::panic::AssertUnwindSafe;
 
 mod actor;
@@ -13,8 +15,13 @@ mod broker;
 mod lease;
 mod world;
 
-/// How many seeds every test run takes.
+/// How many seeds a run takes unless `CUEPOINT_SIM_SEEDS` says otherwise.
 const SEEDS: u64 = 100;
+
+#[expect(clippy::disallowed_methods, reason = "what to run comes from the person at the keyboard")]
+fn asked(name: &str) -> Option<u64> {
+    Some(std::env::var(name).ok()?.parse().expect("a number of seeds"))
+}
 
 fn run(seed: u64, is_loud: bool) -> Result<world::Summary, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -26,20 +33,19 @@ fn run(seed: u64, is_loud: bool) -> Result<world::Summary, String> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the seed to replay comes from the person at the keyboard")]
-fn a_hundred_seeds_keep_every_invariant() {
-    if let Ok(seed) = std::env::var("CUEPOINT_SIM_SEED") {
-        let seed = seed.parse().expect("a seed is a number");
+fn every_seed_keeps_every_invariant() {
+    if let Some(seed) = asked("CUEPOINT_SIM_SEED") {
         println!("{:?}", run(seed, true).unwrap_or_else(|fault| panic!("{fault}")));
         return;
     }
+    let seeds = asked("CUEPOINT_SIM_SEEDS").unwrap_or(SEEDS);
     let mut total = world::Summary::default();
-    for seed in 0..SEEDS {
+    for seed in 0..seeds {
         total += run(seed, false).unwrap_or_else(|fault| panic!("{fault}"));
     }
-    println!("{SEEDS} seeds: {total:?}");
+    println!("{seeds} seeds: {total:?}");
     // A simulation in which nothing goes wrong would prove nothing.
-    assert!(total.crashes > SEEDS && total.refused > 0 && total.lost_answers > 0 && total.wipes > 0 && total.resumed > 0, "{total:?}");
+    assert!(total.crashes > seeds && total.refused > 0 && total.lost_answers > 0 && total.wipes > 0 && total.resumed > 0, "{total:?}");
     assert!(total.in_doubt > 0 && total.dead > 0, "{total:?}");
 }
 

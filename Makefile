@@ -1,0 +1,51 @@
+# Everything a developer, CI and a newcomer run. `make` alone says what there is.
+
+SHELL := /bin/sh
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+PACKAGES := proto backbone gateway worker cuepoint tests
+
+.DEFAULT_GOAL := help
+.PHONY: help tools run test check bench proof clean
+
+help: ## Says what there is
+	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
+	@echo "make test     runs every test, from nothing"
+	@echo "make check    formatting, lints, docs, contract, dependencies"
+	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
+	@echo "make proof    runs the simulation over many seeds, in release (SEEDS=10000)"
+	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
+	@echo "make clean    removes what was built, and the tools; data in .cuepoint/ stays"
+
+tools:
+	@tools/install.sh
+
+run: tools
+	cargo build --quiet --package cuepoint
+	@exec target/debug/cuepoint dev --demo --log warn
+
+test: tools
+	tests/buf/renumbered.sh
+	cargo test --quiet --workspace --doc
+	cargo nextest run --workspace --no-fail-fast
+
+check: tools
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+	@# One package at a time: a build of all of them lends each the features that another asked for.
+	@for package in $(PACKAGES); do echo "cargo check --package $$package"; cargo check --quiet --package $$package || exit 1; done
+	buf lint proto
+	buf breaking proto --against proto/golden/v1.binpb
+	tests/buf/renumbered.sh
+	cargo deny --log-level error check bans licenses sources
+
+bench: tools
+	cargo build --release --quiet --package gateway --package worker --package tests
+	target/release/bench $(ARGS)
+
+proof: tools
+	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
+
+clean:
+	rm -rf target .tools

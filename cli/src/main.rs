@@ -1,0 +1,136 @@
+//! The command `cuepoint`.
+
+use std::process::ExitCode;
+
+use backbone::logging::{self, Logging};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use cuepoint::command::{self, Error};
+use cuepoint::output::{self, Chain};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Turns events into bot actions, durably.
+#[derive(Debug, Parser)]
+#[command(version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a whole system in one process, with real servers as children, until Ctrl-C.
+    Dev(command::dev::Options),
+    /// Says what is wrong with a configuration file.
+    Check(command::check::Options),
+    /// Makes a deployment's configuration match a file.
+    Apply(command::apply::Options),
+    /// Makes the streams of a deployment, or compares those that are there.
+    Setup(command::setup::Options),
+    /// Sends an event over HTTP.
+    Send(command::send::Options),
+    /// Shows the log as it grows.
+    Tail(command::tail::Options),
+    /// Looks at events that were given up on, and replays them.
+    Dead(command::dead::Options),
+    /// Prints the token of a session string, for direct publishers.
+    SessionToken(command::session_token::Options),
+}
+
+impl Cli {
+    /// Reads the command line; logging may be set before or after the command.
+    fn read() -> Result<Self, clap::Error> {
+        let command = ["format", "filter"].iter().fold(Self::command(), |command, id| command.mut_arg(id, |arg| arg.global(true)));
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { command::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    if let Err(fault) = logging::start(&cli.logging) {
+        output::complain(format!("error: {fault}"));
+        return command::USAGE.into();
+    }
+    // Whoever else installed one first serves as well.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Process { what: "start the runtime", source })
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    match ran {
+        Ok(code) => code,
+        Err(error) => {
+            if !matches!(error, Error::Output(output::Error::Closed)) {
+                output::complain(format!("error: {}", Chain(&error)));
+            }
+            error.exit_code()
+        }
+    }
+}
+
+/// How a signal ends the command: once politely, twice at once.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Error> {
+        let on = |kind| signal(kind).map_err(|source| Error::Process { what: "listen for signals", source });
+        Ok(Self { interrupt: on(SignalKind::interrupt())?, terminate: on(SignalKind::terminate())?, hangup: on(SignalKind::hangup())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Error> {
+    let mut signals = Signals::listen()?;
+    let shutdown = CancellationToken::new();
+    let mut work = Box::pin(carry_out(command, shutdown.clone()));
+    tokio::select! {
+        ended = &mut work => return ended.map(|()| ExitCode::SUCCESS),
+        () = signals.next() => shutdown.cancel(),
+    }
+    tokio::select! {
+        ended = work => ended.map(|()| ExitCode::SUCCESS),
+        () = signals.next() => Ok(ExitCode::FAILURE),
+    }
+}
+
+/// `dev` stops in order once `shutdown` is cancelled; the others simply end.
+async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), Error> {
+    let is_dev = matches!(command, Command::Dev(_));
+    let work = async {
+        match command {
+            Command::Dev(options) => command::dev::run(&options, shutdown.clone()).await.map_err(Error::from),
+            Command::Check(options) => command::check::run(&options),
+            Command::Apply(options) => command::apply::run(&options).await,
+            Command::Setup(options) => command::setup::run(&options).await,
+            Command::Send(options) => command::send::run(options).await,
+            Command::Tail(options) => command::tail::run(&options).await,
+            Command::Dead(options) => command::dead::run(&options).await,
+            Command::SessionToken(options) => command::session_token::run(&options),
+        }
+    };
+    tokio::select! {
+        ended = work => ended,
+        () = shutdown.cancelled(), if !is_dev => Ok(()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Who may do what.
+//!
+//! A trigger's secret lets events in and shows what became of them; the API token shows the same
+//! of every trigger and lets nothing in. Both are compared as digests in constant time. The scheme
+//! is exactly `Bearer ` with one space, as ChatBotKit has it.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use backbone::catalogue::Snapshot;
+use proto::code::Code;
+use proto::resource::{SecretDigest, Trigger};
+use subtle::ConstantTimeEq as _;
+
+use crate::api_error::ApiError;
+
+/// What the caller presents.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+fn refused(message: &'static str) -> ApiError {
+    ApiError::new(Code::NotAuthenticated, message)
+}
+
+fn is_trigger_secret(trigger: &Trigger, presented: &str) -> bool {
+    trigger.secret.as_ref().is_some_and(|secret| secret.matches(presented))
+}
+
+/// Whether an event may be sent to a trigger.
+pub(crate) fn may_send(trigger: &Trigger, headers: &HeaderMap) -> Result<(), ApiError> {
+    if trigger.open || bearer(headers).is_some_and(|presented| is_trigger_secret(trigger, presented)) {
+        Ok(())
+    } else {
+        Err(refused("the trigger's secret is needed: Authorization: Bearer <secret>"))
+    }
+}
+
+/// Whether a trigger's events and conversations may be read; an open trigger's too need its secret.
+pub(crate) fn may_read(trigger: &Trigger, api_token: Option<&SecretDigest>, headers: &HeaderMap) -> Result<(), ApiError> {
+    let presented = bearer(headers);
+    let is_mine = presented.is_some_and(|presented| is_trigger_secret(trigger, presented));
+    let is_operator = presented.zip(api_token).is_some_and(|(presented, token)| token.matches(presented));
+    if is_mine || is_operator {
+        Ok(())
+    } else {
+        Err(refused("the trigger's secret or the API token is needed: Authorization: Bearer <secret>"))
+    }
+}
+
+/// Whether the caller has the secret of some trigger: known, only not here.
+pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
+    let Some(presented) = bearer(headers) else { return false };
+    let digest = SecretDigest::of(presented).to_bytes();
+    let secrets = snapshot.triggers.values().filter_map(|trigger| trigger.secret.as_ref());
+    secrets.fold(false, |found, secret| found | bool::from(secret.to_bytes().ct_eq(&digest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use axum::http::HeaderMap;
+    use backbone::catalogue::Snapshot;
+    use proto::resource::{SecretDigest, Trigger};
+
+    use super::{is_known_elsewhere, may_read, may_send};
+
+    fn trigger(open: bool) -> Trigger {
+        Trigger {
+            id: "t".parse().unwrap(),
+            name: String::new(),
+            description: String::new(),
+            bot: "b".parse().unwrap(),
+            text: None,
+            open,
+            secret: Some(SecretDigest::of("right")),
+            session_duration: Duration::ZERO,
+        }
+    }
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if !value.is_empty() {
+            headers.insert("authorization", value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_exact_scheme_and_secret_pass() {
+        let token = SecretDigest::of("operator");
+        for (value, sends, reads) in [
+            ("Bearer right", true, true),
+            ("Bearer operator", false, true),
+            ("Bearer wrong", false, false),
+            ("bearer right", false, false),
+            ("Bearer  right", false, false),
+            ("Bearer right ", true, true), // the value of a header has no white space around it
+            ("Bearer ", false, false),
+            ("right", false, false),
+            ("", false, false),
+        ] {
+            let headers = headers(value.trim_end());
+            assert_eq!(may_send(&trigger(false), &headers).is_ok(), sends, "{value}");
+            assert!(may_send(&trigger(true), &headers).is_ok(), "{value}");
+            for open in [false, true] {
+                assert_eq!(may_read(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_trigger_without_a_secret_matches_nothing() {
+        let trigger = Trigger { secret: None, ..trigger(true) };
+        assert!(may_read(&trigger, None, &headers("Bearer ")).is_err());
+    }
+
+    #[test]
+    fn another_triggers_secret_is_recognised() {
+        let mut snapshot = Snapshot::default();
+        snapshot.triggers.insert("t".parse().unwrap(), Arc::new(trigger(false)));
+        assert!(is_known_elsewhere(&snapshot, &headers("Bearer right")));
+        assert!(!is_known_elsewhere(&snapshot, &headers("Bearer wrong")));
+        assert!(!is_known_elsewhere(&snapshot, &headers("")));
+    }
+}

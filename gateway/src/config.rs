@@ -1,0 +1,155 @@
+//! What an operator sets.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use proto::idempotency::DeploymentKey;
+use proto::limit;
+use secrecy::SecretString;
+
+/// Shortest API token that is taken, in characters.
+const API_TOKEN_CHARS_MIN: usize = 16;
+
+/// Everything the gateway needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The broker.
+    #[command(flatten)]
+    pub nats: backbone::config::Nats,
+    /// The hints.
+    #[command(flatten)]
+    pub redis: backbone::config::Redis,
+    /// Address to serve HTTP on; port 0 takes a free one.
+    #[arg(long, env = "CUEPOINT_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    pub http: SocketAddr,
+    /// Token that may read every trigger's events and conversations; give it by the environment or a file.
+    #[arg(long, env = "CUEPOINT_API_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = secret)]
+    pub api_token: Option<SecretString>,
+    /// File with that token.
+    #[arg(long, env = "CUEPOINT_API_TOKEN_FILE", value_name = "FILE", conflicts_with = "api_token")]
+    pub api_token_file: Option<PathBuf>,
+    /// File with the secret, at least 16 bytes, that all gateways of a deployment share: it makes idempotency keys unguessable.
+    #[arg(long, env = "CUEPOINT_DEPLOYMENT_KEY_FILE", value_name = "FILE")]
+    pub deployment_key_file: PathBuf,
+    /// Largest body of an event call, in bytes.
+    #[arg(long, env = "CUEPOINT_BODY_BYTES", value_name = "BYTES", default_value_t = limit::BODY_BYTES_MAX)]
+    pub body_bytes: usize,
+    /// How much the gateway takes on at once.
+    #[command(flatten)]
+    pub bounds: Bounds,
+}
+
+/// How much the gateway takes on at once.
+#[derive(Debug, Clone, Args)]
+pub struct Bounds {
+    /// Open connections; past that new ones wait in the operating system's queue.
+    #[arg(long, env = "CUEPOINT_CONNECTIONS", value_name = "COUNT", default_value_t = 16_384)]
+    pub connections: usize,
+    /// Memory for bodies of calls not yet confirmed, in bytes; past that calls are answered 503.
+    #[arg(long, env = "CUEPOINT_BODY_MEMORY_BYTES", value_name = "BYTES", default_value_t = 256 << 20)]
+    pub body_memory_bytes: usize,
+    /// Callers that wait for their turn's end; past that a caller gets the receipt at once.
+    #[arg(long, env = "CUEPOINT_WAITS", value_name = "COUNT", default_value_t = 4_096)]
+    pub waits: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: 16_384, body_memory_bytes: 256 << 20, waits: 4_096 }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of a clap parser")]
+fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+impl Config {
+    /// Checks values and their combinations; says every fault at once.
+    pub fn validate(&self) -> Result<(), Vec<String>> {
+        let mut faults = Vec::new();
+        if self.body_bytes == 0 || self.body_bytes > limit::ENVELOPE_BYTES_MAX {
+            faults.push(format!("--body-bytes {} must be 1 to {}", self.body_bytes, limit::ENVELOPE_BYTES_MAX));
+        }
+        if self.bounds.connections == 0 {
+            faults.push("--connections must be at least 1".to_owned());
+        }
+        if self.bounds.body_memory_bytes < self.body_bytes.saturating_mul(2) {
+            faults.push(format!("--body-memory-bytes {} must be at least twice --body-bytes", self.bounds.body_memory_bytes));
+        }
+        faults.extend(self.deployment_key().err());
+        faults.extend(self.token().err());
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
+    }
+
+    /// Reads the deployment key; white space at the end of the file does not count.
+    pub(crate) fn deployment_key(&self) -> Result<DeploymentKey, String> {
+        let path = &self.deployment_key_file;
+        let bytes = std::fs::read(path).map_err(|error| unreadable("--deployment-key-file", path, &error))?;
+        DeploymentKey::parse(bytes.trim_ascii_end())
+            .ok_or_else(|| format!("--deployment-key-file {} must hold at least 16 bytes", path.display()))
+    }
+
+    /// Reads the API token, wherever it comes from.
+    pub(crate) fn token(&self) -> Result<Option<SecretString>, String> {
+        use secrecy::ExposeSecret as _;
+
+        let token = match (&self.api_token, &self.api_token_file) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map_err(|error| unreadable("--api-token-file", path, &error))?;
+                Some(SecretString::from(text.trim()))
+            }
+            (None, None) => None,
+        };
+        match token {
+            Some(token) if token.expose_secret().len() < API_TOKEN_CHARS_MIN => {
+                Err(format!("the API token must have at least {API_TOKEN_CHARS_MIN} characters"))
+            }
+            token => Ok(token),
+        }
+    }
+}
+
+fn unreadable(flag: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("{flag} {} cannot be read: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Config;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn all_faults_are_said_at_once() {
+        let parsed = Arguments::try_parse_from([
+            "gateway",
+            "--deployment-key-file",
+            "/nowhere/key",
+            "--body-bytes",
+            "0",
+            "--connections",
+            "0",
+            "--api-token",
+            "short",
+        ]);
+        let faults = parsed.unwrap().config.validate().unwrap_err();
+        for part in ["--deployment-key-file", "--body-bytes", "--connections", "API token"] {
+            assert!(faults.iter().any(|fault| fault.contains(part)), "{part} is not in {faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let parsed = Arguments::try_parse_from(["gateway", "--deployment-key-file", "k", "--api-token", "abcdefghijklmnop"]).unwrap();
+        assert!(!format!("{:?}", parsed.config).contains("abcdefghijklmnop"));
+    }
+}

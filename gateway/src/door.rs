@@ -1,0 +1,58 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use async_nats::Client;
+use async_nats::jetstream::Context;
+use axum::response::{IntoResponse as _, Response};
+use backbone::redis::Redis;
+use proto::idempotency::DeploymentKey;
+use proto::resource::SecretDigest;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api_error::ApiError;
+use crate::body::Budget;
+use crate::complaint::Complaints;
+use crate::directory::Directory;
+use crate::ready::Readiness;
+
+/// The shared parts of the gateway; one for the process, behind an `Arc`.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// The broker.
+    pub(crate) client: Client,
+    /// The broker's stream API.
+    pub(crate) context: Context,
+    /// The hints.
+    pub(crate) redis: Redis,
+    /// The triggers.
+    pub(crate) directory: Directory,
+    /// Makes idempotency keys unguessable.
+    pub(crate) key: DeploymentKey,
+    /// What reads everything.
+    pub(crate) api_token: Option<SecretDigest>,
+    /// The memory for bodies.
+    pub(crate) budget: Budget,
+    /// The callers that may wait.
+    pub(crate) waits: Semaphore,
+    /// The idempotency keys that are being written to Redis.
+    pub(crate) remembering: Arc<Semaphore>,
+    /// What was logged.
+    pub(crate) complaints: Complaints,
+    /// The last look at the servers.
+    pub(crate) readiness: Readiness,
+    /// Every task of the gateway.
+    pub(crate) tracker: TaskTracker,
+    /// Says when to stop.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Door {
+    /// Answers a refusal, and logs it where it is ours.
+    pub(crate) fn refuse(&self, error: ApiError) -> Response {
+        self.complaints.note(&error);
+        error.into_response()
+    }
+}

@@ -1,0 +1,51 @@
+//! The handler that tells what became of an event.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use backbone::journal;
+use proto::code::Code;
+use proto::id::Receipt;
+use proto::status::Status;
+
+use crate::api_error::ApiError;
+use crate::door::Door;
+use crate::{auth, progress, route};
+
+/// Tells the status of an event by its receipt.
+pub(crate) async fn fetch(
+    State(door): State<Arc<Door>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let (trigger, receipt) = path.map(|Path(pair)| pair).unwrap_or_default();
+    match tell(&door, &trigger, &receipt, &headers).await {
+        Ok(body) => route::json(StatusCode::OK, body),
+        Err(error) => door.refuse(error),
+    }
+}
+
+async fn tell(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
+    let trigger = door.directory.trigger(Some(trigger)).await?;
+    auth::may_read(&trigger, door.api_token.as_ref(), headers)?;
+    let unknown = || ApiError::new(Code::ReceiptUnknown, "there is no such receipt of this trigger, or it has expired");
+    let receipt: Receipt = receipt.parse().map_err(|_| unknown())?;
+    if receipt.session.trigger != trigger.id {
+        return Err(unknown());
+    }
+    let report = progress::of(&door.client, &receipt).await.map_err(unreadable)?;
+    if report.status == Status::Expired { Err(unknown()) } else { Ok(progress::render(&receipt, Some(&report))) }
+}
+
+/// A read of the streams that gave nothing.
+pub(crate) fn unreadable(error: journal::Error) -> ApiError {
+    match error {
+        journal::Error::Read(error) => ApiError::unavailable("the conversation log cannot be read right now", &error),
+        journal::Error::Foreign { .. } => {
+            ApiError { cause: Some(error.to_string()), ..ApiError::new(Code::Internal, "an entry of the conversation log cannot be read") }
+        }
+    }
+}

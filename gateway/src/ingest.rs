@@ -1,0 +1,175 @@
+//! One confirmed publish.
+//!
+//! Guarantees: an answer with a receipt means that the broker has stored the event, or had stored
+//! it before under the same key. An error that says "unconfirmed" means that nobody knows; the
+//! caller repeats the call with the same key and gets one event. Without a key of the caller the
+//! message id is random, so that a publish which the client library repeats stays one event.
+
+use std::sync::Arc;
+
+use async_nats::{HeaderMap, HeaderName};
+use backbone::chance;
+use backbone::publish::{self, Stored};
+use bytes::Bytes;
+use proto::code::Code;
+use proto::event::Event;
+use proto::id::{EventSeq, Receipt, SessionKey, TriggerId};
+use proto::idempotency::{self, Key};
+use proto::limit::{ENVELOPE_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::trace::Traceparent;
+use proto::{header, session, subject};
+
+use crate::api_error::ApiError;
+use crate::door::Door;
+use crate::replay::{self, Remembered};
+
+/// The names of headers, parsed once.
+const TRACEPARENT: HeaderName = HeaderName::from_static(header::TRACEPARENT);
+const MESSAGE_ID: HeaderName = HeaderName::from_static(header::MESSAGE_ID);
+
+/// What the headers of one message take on the broker at most, in bytes.
+const HEADER_BYTES_MAX: usize = 512;
+
+/// An event on its way to the broker.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    /// Where it goes.
+    pub(crate) session: SessionKey,
+    event: Event,
+    trace: Traceparent,
+    message_id: Option<String>,
+}
+
+/// An event that the broker has.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    /// Its receipt.
+    pub(crate) receipt: Receipt,
+    /// Whether an earlier call sent it.
+    pub(crate) is_replay: bool,
+}
+
+/// Random bytes for one call, drawn at once.
+struct Draw {
+    trace: [u8; 24],
+    unique: [u8; 16],
+}
+
+impl Draw {
+    fn new() -> Self {
+        let (mut trace, mut unique) = ([0; 24], [0; 16]);
+        for (slot, byte) in trace.iter_mut().chain(&mut unique).zip(chance::bytes::<40>()) {
+            *slot = byte;
+        }
+        Self { trace, unique }
+    }
+}
+
+impl Submission {
+    /// Addresses an event. A caller's trace goes on, anything else starts one.
+    pub(crate) fn new(door: &Door, trigger: TriggerId, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
+        let draw = Draw::new();
+        let continued = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let token = match (session::string(event.session.as_deref(), &event.contact), key) {
+            (Some(string), _) => session::token(string),
+            (None, Some(key)) => session::token_of_key(&trigger, key.as_str()),
+            (None, None) => session::fresh_token(draw.unique),
+        };
+        let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger, key));
+        let trace = continued.unwrap_or_else(|| Traceparent::start(draw.trace));
+        Self { session: SessionKey { trigger, token }, event, trace, message_id }
+    }
+
+    /// Publishes it, unless it is known already.
+    pub(crate) async fn send(self, door: &Arc<Door>) -> Result<Accepted, ApiError> {
+        let sent = match &self.message_id {
+            None => self.send_once(&door.client, None).await.map(|(receipt, _)| fresh(receipt)),
+            // Boxed, so that calls without a key do not carry the room for it.
+            Some(message_id) => Box::pin(self.send_keyed(door, message_id)).await,
+        };
+        sent.map_err(|error| ApiError { trace_id: Some(self.trace.trace_id().to_owned()), ..error })
+    }
+
+    async fn send_keyed(&self, door: &Arc<Door>, message_id: &str) -> Result<Accepted, ApiError> {
+        let digest = self.event.digest();
+        if let Some(known) = replay::recall(&door.redis, message_id).await {
+            return known.answer(&digest, &self.session.trigger);
+        }
+        let (receipt, is_duplicate) = self.send_once(&door.client, Some(message_id)).await?;
+        let accepted = if is_duplicate {
+            let original = replay::original(&door.client, &self.session, receipt.event, &digest).await?;
+            Accepted { receipt: original, is_replay: true }
+        } else {
+            fresh(receipt)
+        };
+        replay::remember(door, message_id, &Remembered::new(&digest, accepted.receipt.clone()));
+        Ok(accepted)
+    }
+
+    async fn send_once(&self, client: &async_nats::Client, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
+        let envelope = self.event.encode();
+        check_size(client, &envelope)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(TRACEPARENT, self.trace.as_str());
+        if let Some(message_id) = message_id {
+            headers.insert(MESSAGE_ID, message_id);
+        }
+        let subject = subject::event(&self.session);
+        let stored = publish::confirmed(client, subject, Some(headers), envelope, PUBLISH_DEADLINE).await;
+        let Stored { stream, seq, duplicate } = stored.map_err(|error| refusal(&error))?;
+        let epoch = subject::epoch_of_stream(&stream).ok_or_else(|| ApiError {
+            cause: Some(format!("stream {stream} takes events: its name has no epoch")),
+            ..ApiError::new(Code::Internal, "the broker is not set up for events")
+        })?;
+        Ok((Receipt { session: self.session.clone(), event: EventSeq { epoch, seq } }, duplicate))
+    }
+}
+
+fn fresh(receipt: Receipt) -> Accepted {
+    Accepted { receipt, is_replay: false }
+}
+
+/// A body under its own limit can still be over the envelope's: the text taken from it is stored beside it.
+fn check_size(client: &async_nats::Client, envelope: &Bytes) -> Result<(), ApiError> {
+    let broker_max = Some(client.max_payload()).filter(|bytes| *bytes > 0).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
+    let bytes_max = broker_max.min(ENVELOPE_BYTES_MAX);
+    if envelope.len() > bytes_max { Err(ApiError::too_large("the body with the text taken from it", bytes_max)) } else { Ok(()) }
+}
+
+fn refusal(error: &publish::Error) -> ApiError {
+    use publish::Error;
+
+    let (code, message) = match error {
+        Error::SubjectFull => (Code::SessionBacklogFull, "too many events of this session wait to be handled"),
+        Error::StreamFull(_) => (Code::BrokerFull, "the broker holds as many events as it may"),
+        Error::NoStream => (Code::Unavailable, "the broker cannot be reached or is not set up"),
+        Error::Unconfirmed | Error::Refused(_) => (
+            Code::Unconfirmed,
+            "the broker did not confirm the event, which may or may not be stored: repeat the call with an Idempotency-Key",
+        ),
+        Error::Fenced => (Code::Internal, "the broker refused the event"),
+    };
+    ApiError { cause: Some(error.to_string()), ..ApiError::new(code, message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use backbone::publish::Error;
+
+    use super::refusal;
+
+    #[test]
+    fn each_refusal_of_the_broker_has_its_code() {
+        for (error, code, status) in [
+            (Error::SubjectFull, "CUE0501", 429),
+            (Error::StreamFull("maximum bytes exceeded".into()), "CUE0502", 503),
+            (Error::Unconfirmed, "CUE0503", 503),
+            (Error::Refused("?".into()), "CUE0503", 503),
+            (Error::NoStream, "CUE0504", 503),
+            (Error::Fenced, "CUE0505", 500),
+        ] {
+            let found = refusal(&error).code;
+            assert_eq!((found.as_str(), found.status()), (code, status));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The gateway as a process of its own.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use backbone::logging::{self, Logging};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The exit code of a configuration that cannot be used (`EX_USAGE` of sysexits).
+const USAGE: u8 = 64;
+
+/// Takes events over HTTP and publishes them to the broker.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version)]
+struct Arguments {
+    #[command(flatten)]
+    gateway: gateway::Config,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+            return error.print().map_or(ExitCode::FAILURE, |()| code);
+        }
+    };
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let faults = [logging::start(&arguments.logging).map_err(|fault| vec![fault]), arguments.gateway.validate()];
+    let faults: Vec<String> = faults.into_iter().filter_map(Result::err).flatten().collect();
+    if !faults.is_empty() {
+        // The log filter itself may be at fault: then this is the only way to be heard.
+        let command = <Arguments as clap::CommandFactory>::command();
+        clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{}\n", faults.join("\n"))).with_cmd(&command).print()?;
+        return Ok(ExitCode::from(USAGE));
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let shutdown = CancellationToken::new();
+    let running = gateway::start(arguments.gateway, shutdown.clone()).await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("gateway stops");
+    shutdown.cancel();
+    running.finished().await?;
+    Ok(ExitCode::SUCCESS)
+}

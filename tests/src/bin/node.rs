@@ -1,0 +1,65 @@
+//! A worker or a gateway in a process of its own, for tests that kill, freeze and terminate it.
+//!
+//! The first line of its output names it: the worker's id, or the address that the gateway serves on.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use backbone::logging::{self, Logging};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Parser)]
+enum Arguments {
+    /// Runs turns.
+    Worker {
+        #[command(flatten)]
+        config: worker::config::Config,
+        #[command(flatten)]
+        logging: Logging,
+    },
+    /// Takes events.
+    Gateway {
+        #[command(flatten)]
+        config: Box<gateway::Config>,
+        #[command(flatten)]
+        logging: Logging,
+    },
+}
+
+fn say(name: impl std::fmt::Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{name}")?;
+    out.flush()
+}
+
+async fn terminated() -> std::io::Result<()> {
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<ExitCode> {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let shutdown = CancellationToken::new();
+    match Arguments::parse() {
+        Arguments::Worker { config, logging } => {
+            logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let running = worker::service::start(config, shutdown.clone()).await?;
+            say(&running.id)?;
+            terminated().await?;
+            shutdown.cancel();
+            running.finished().await?;
+        }
+        Arguments::Gateway { config, logging } => {
+            logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let running = gateway::start(*config, shutdown.clone()).await?;
+            say(running.address)?;
+            terminated().await?;
+            shutdown.cancel();
+            running.finished().await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

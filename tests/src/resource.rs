@@ -1,0 +1,82 @@
+//! Triggers and bots in a line.
+
+use std::time::Duration;
+
+use proto::resource::{Bot, Resource, SecretDigest, Trigger};
+use serde_json::Value;
+
+/// The secret of a trigger that was given no other.
+pub const SECRET: &str = "s3cret";
+
+/// A trigger that is being described.
+#[derive(Debug, Clone)]
+pub struct Draft(Trigger);
+
+/// A trigger with the bot `echo` and the secret [`SECRET`].
+pub fn trigger(id: &str) -> Draft {
+    Draft(Trigger {
+        id: id.parse().expect("a trigger id"),
+        name: id.to_owned(),
+        description: String::new(),
+        bot: "echo".parse().expect("a bot id"),
+        text: None,
+        open: false,
+        secret: Some(SecretDigest::of(SECRET)),
+        session_duration: proto::limit::SESSION_DURATION_DEFAULT,
+    })
+}
+
+impl Draft {
+    /// Another bot answers.
+    #[must_use]
+    pub fn bot(self, id: &str) -> Self {
+        Self(Trigger { bot: id.parse().expect("a bot id"), ..self.0 })
+    }
+
+    /// Another secret.
+    #[must_use]
+    pub fn secret(self, secret: &str) -> Self {
+        Self(Trigger { secret: Some(SecretDigest::of(secret)), ..self.0 })
+    }
+
+    /// Events are taken without the secret.
+    #[must_use]
+    pub fn open(self) -> Self {
+        Self(Trigger { open: true, ..self.0 })
+    }
+
+    /// A text that replaces the caller's.
+    #[must_use]
+    pub fn text(self, text: &str) -> Self {
+        Self(Trigger { text: Some(text.to_owned()), ..self.0 })
+    }
+
+    /// How long a conversation lasts.
+    #[must_use]
+    pub fn lasting(self, session_duration: Duration) -> Self {
+        Self(Trigger { session_duration, ..self.0 })
+    }
+}
+
+impl From<Draft> for Resource {
+    fn from(draft: Draft) -> Self {
+        Self::Trigger(draft.0)
+    }
+}
+
+fn bot(id: &str, kind: &str, definition: &Value) -> Resource {
+    let id = id.parse().expect("a bot id");
+    Resource::Bot(Bot { id, name: String::new(), kind: kind.to_owned(), definition: definition.to_string() })
+}
+
+/// A bot that follows rules.
+#[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
+pub fn rules(id: &str, definition: Value) -> Resource {
+    bot(id, "rules", &definition)
+}
+
+/// A bot that follows a script.
+#[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
+pub fn scripted(id: &str, definition: Value) -> Resource {
+    bot(id, "scripted", &definition)
+}

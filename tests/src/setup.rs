@@ -1,0 +1,79 @@
+//! How a node is to be started.
+
+use std::time::Duration;
+
+use proto::limit;
+
+use crate::proxy::Proxy;
+
+/// Where a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the process of the test.
+    Here,
+    /// In a process of its own, which can be killed, frozen and terminated.
+    Child,
+}
+
+/// How a node is to be started.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub(crate) place: Place,
+    pub(crate) nats: Option<String>,
+    pub(crate) redis: Option<String>,
+    pub(crate) turns: usize,
+    pub(crate) body_bytes: usize,
+    pub(crate) drain_deadline: Duration,
+}
+
+impl Setup {
+    fn of(place: Place) -> Self {
+        Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE }
+    }
+
+    /// In the process of the test.
+    pub fn here() -> Self {
+        Self::of(Place::Here)
+    }
+
+    /// In a process of its own.
+    pub fn child() -> Self {
+        Self::of(Place::Child)
+    }
+
+    /// It reaches NATS at this address.
+    #[must_use]
+    pub fn nats(self, url: impl Into<String>) -> Self {
+        Self { nats: Some(url.into()), ..self }
+    }
+
+    /// It reaches NATS over a proxy.
+    #[must_use]
+    pub fn nats_over(self, proxy: &Proxy) -> Self {
+        self.nats(format!("nats://127.0.0.1:{}", proxy.port()))
+    }
+
+    /// It reaches Redis over a proxy.
+    #[must_use]
+    pub fn redis_over(self, proxy: &Proxy) -> Self {
+        Self { redis: Some(format!("redis://127.0.0.1:{}", proxy.port())), ..self }
+    }
+
+    /// How many turns a worker runs at once.
+    #[must_use]
+    pub fn turns(self, turns: usize) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// The largest body that a gateway takes.
+    #[must_use]
+    pub fn body_bytes(self, body_bytes: usize) -> Self {
+        Self { body_bytes, ..self }
+    }
+
+    /// How long a clean stop of a worker may take.
+    #[must_use]
+    pub fn drain_deadline(self, drain_deadline: Duration) -> Self {
+        Self { drain_deadline, ..self }
+    }
+}

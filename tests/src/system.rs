@@ -1,0 +1,371 @@
+//! Servers, nodes and resources put together, and taken apart again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::kv;
+use backbone::config;
+use backbone::logging::Logging;
+use backbone::topology::{self, Sizes};
+use backbone::{nats, publish};
+use bytes::Bytes;
+use clap::Parser;
+use cuepoint::server::{Options, Server};
+use proto::id::{ConversationId, Epoch, EventSeq, Receipt, SessionKey};
+use proto::limit;
+use proto::resource::Resource;
+use proto::subject;
+use proto::wire::DeadLetter;
+use reqwest::Method;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::breakable::Breakable;
+use crate::call::{self, Answer, Call};
+use crate::cluster;
+use crate::eventually::eventually;
+use crate::ledger::Ledger;
+use crate::node::Node;
+use crate::proxy::Proxy;
+use crate::resource::scripted;
+use crate::scratch::Scratch;
+use crate::setup::{Place, Setup};
+use crate::view::{Logged, View};
+
+mod settle;
+
+/// How long the broker may take until its streams can be made.
+const ENSURE_WITHIN: Duration = Duration::from_secs(30);
+/// How long a gateway may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The creation second of the first EVENTS stream.
+pub const FIRST_SECOND: u32 = 1_790_000_000;
+/// The API token of every gateway.
+pub const API_TOKEN: &str = "an-operators-token";
+/// The deployment key of every gateway.
+pub const DEPLOYMENT_KEY: &str = "a-deployment-key-of-tests";
+
+/// Reads the log filter the way the processes do.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    logging: Logging,
+}
+
+/// A system that is being described.
+#[derive(Debug)]
+#[must_use = "a description does nothing until it is started"]
+pub struct Builder {
+    node: PathBuf,
+    is_cluster: bool,
+    sizes: Sizes,
+    resources: Vec<Resource>,
+    workers: Vec<Setup>,
+    gateways: Vec<Setup>,
+}
+
+impl Builder {
+    /// A system without nodes; `node` is the program of the child processes.
+    pub fn new(node: &str) -> Self {
+        Self {
+            node: node.into(),
+            is_cluster: false,
+            sizes: Sizes::default(),
+            resources: vec![scripted("echo", serde_json::json!({}))],
+            workers: Vec::new(),
+            gateways: Vec::new(),
+        }
+    }
+
+    /// Three nats-servers, and three replicas of everything.
+    pub fn cluster(self) -> Self {
+        Self { is_cluster: true, sizes: Sizes { replicas: 3, ..self.sizes }, ..self }
+    }
+
+    /// Streams of other sizes.
+    pub fn sizes(self, sizes: Sizes) -> Self {
+        Self { sizes, ..self }
+    }
+
+    /// A trigger or a bot.
+    pub fn with(mut self, resource: impl Into<Resource>) -> Self {
+        self.resources.push(resource.into());
+        self
+    }
+
+    /// So many workers.
+    pub fn workers(mut self, count: usize, setup: &Setup) -> Self {
+        self.workers.extend(std::iter::repeat_n(setup.clone(), count));
+        self
+    }
+
+    /// So many gateways.
+    pub fn gateways(mut self, count: usize, setup: &Setup) -> Self {
+        self.gateways.extend(std::iter::repeat_n(setup.clone(), count));
+        self
+    }
+
+    /// Starts everything, and waits until every gateway is ready.
+    pub async fn start(self) -> System {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        backbone::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
+        let scratch = Scratch::new();
+        let redis = Options::redis(scratch.path().join("redis")).start();
+        let servers = async { if self.is_cluster { cluster::three(scratch.path()).await } else { cluster::one(scratch.path()).await } };
+        let (nats, redis) = tokio::join!(servers, redis);
+        let redis = redis.expect("redis-server starts");
+        let urls: Vec<String> = nats.iter().map(Server::url).collect();
+        let url = urls.join(",");
+        let client = nats::connect(&config::Nats { url: url.clone(), creds: None }, "tests").await.expect("NATS can be connected to");
+        let view = View::new(client, redis::Client::open(redis.url()).expect("the address of Redis"));
+        scratch.write("key", DEPLOYMENT_KEY);
+        scratch.write("token", API_TOKEN);
+        let mut system = System {
+            node: self.node,
+            sizes: self.sizes,
+            view,
+            workers: Vec::new(),
+            gateways: Vec::new(),
+            ledger: Ledger::default(),
+            http: call::client(),
+            taken: Vec::new(),
+            is_finished: false,
+            nats_url: url,
+            nats: nats.into_iter().map(Breakable::new).collect(),
+            redis: Breakable::new(redis),
+            scratch,
+        };
+        system.ensure(FIRST_SECOND).await;
+        for resource in &self.resources {
+            system.put(resource).await;
+        }
+        for setup in self.gateways {
+            system.start_gateway(setup).await;
+        }
+        for setup in self.workers {
+            system.start_worker(setup).await;
+        }
+        for gateway in 0..system.gateways() {
+            system.ready(gateway).await;
+        }
+        system
+    }
+}
+
+/// A running system. [`Self::finish`] ends it; dropping it unfinished fails the test.
+#[must_use = "a system is ended by `finish`"]
+pub struct System {
+    node: PathBuf,
+    sizes: Sizes,
+    view: View,
+    workers: Vec<Node>,
+    gateways: Vec<Node>,
+    ledger: Ledger,
+    http: reqwest::Client,
+    taken: Vec<(String, u64)>,
+    is_finished: bool,
+    nats_url: String,
+    /// The nats-servers: one, or three.
+    pub nats: Vec<Breakable>,
+    /// The redis-server.
+    pub redis: Breakable,
+    /// The directory of the servers' data. The last field, so that it is removed after they are killed.
+    pub scratch: Scratch,
+}
+
+impl System {
+    /// What lies in the broker and in Redis.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// What was accepted.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Makes the streams that are missing; a new EVENTS stream is named by this second or a later one.
+    pub async fn ensure(&self, second: u32) -> Epoch {
+        let ensured = async || topology::ensure(self.view.context(), &self.sizes, second).await.ok();
+        eventually("the streams are there", ENSURE_WITHIN, ensured).await
+    }
+
+    /// Writes a resource.
+    pub async fn put(&self, resource: &Resource) {
+        let put = async || {
+            let bucket: kv::Store = self.view.context().get_key_value(subject::RESOURCES).await.ok()?;
+            bucket.put(resource.key(), resource.encode("test")).await.ok()
+        };
+        eventually("the resource is written", ENSURE_WITHIN, put).await;
+    }
+
+    /// Removes a resource.
+    pub async fn remove(&self, key: &str) {
+        let bucket = self.view.context().get_key_value(subject::RESOURCES).await.expect("the bucket is there");
+        bucket.delete(key).await.expect("a resource can be removed");
+    }
+
+    /// A proxy in front of the first nats-server.
+    pub async fn nats_proxy(&self) -> Proxy {
+        Proxy::to(self.nats.first().expect("a nats-server").port()).await
+    }
+
+    /// A proxy in front of Redis.
+    pub async fn redis_proxy(&self) -> Proxy {
+        Proxy::to(self.redis.port()).await
+    }
+
+    fn servers(&self, setup: &Setup) -> (config::Nats, config::Redis) {
+        let nats = config::Nats { url: setup.nats.clone().unwrap_or_else(|| self.nats_url.clone()), creds: None };
+        (nats, config::Redis { url: setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned()) })
+    }
+
+    /// Starts a worker; its index.
+    pub async fn start_worker(&mut self, setup: Setup) -> usize {
+        let (nats, redis) = self.servers(&setup);
+        let node = match setup.place {
+            Place::Here => {
+                let mut config = worker::config::Config::new(nats, redis);
+                config.turns = setup.turns;
+                config.drain_deadline = setup.drain_deadline;
+                config.egress_allow = vec!["127.0.0.1".parse().expect("an address")];
+                let shutdown = CancellationToken::new();
+                let running = worker::service::start(config, shutdown.clone()).await.expect("the worker starts");
+                let name = running.id.to_string();
+                Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
+            }
+            Place::Child => {
+                let (turns, deadline) = (setup.turns.to_string(), format!("{}ms", setup.drain_deadline.as_millis()));
+                let flags = ["worker", "--nats", &nats.url, "--redis", &redis.url, "--egress-allow", "127.0.0.1"];
+                let flags = flags.into_iter().chain(["--turns", &turns, "--drain-deadline", &deadline]);
+                Node::child(&self.node, &flags.map(str::to_owned).collect::<Vec<String>>()).await
+            }
+        };
+        self.workers.push(node);
+        self.workers.len() - 1
+    }
+
+    /// Starts a gateway; its index. It may not be ready yet.
+    pub async fn start_gateway(&mut self, setup: Setup) -> usize {
+        let (nats, redis) = self.servers(&setup);
+        let (key, token) = (self.scratch.path().join("key"), self.scratch.path().join("token"));
+        let node = match setup.place {
+            Place::Here => {
+                let config = gateway::Config {
+                    nats,
+                    redis,
+                    http: ([127, 0, 0, 1], 0).into(),
+                    api_token: None,
+                    api_token_file: Some(token),
+                    deployment_key_file: key,
+                    body_bytes: setup.body_bytes,
+                    bounds: gateway::config::Bounds::default(),
+                };
+                let shutdown = CancellationToken::new();
+                let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");
+                let name = running.address.to_string();
+                Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
+            }
+            Place::Child => {
+                let (key, token) = (key.display().to_string(), token.display().to_string());
+                let flags = ["gateway", "--nats", &nats.url, "--redis", &redis.url, "--http", "127.0.0.1:0"];
+                let files = ["--deployment-key-file", &key, "--api-token-file", &token];
+                let flags: Vec<String> = flags.into_iter().chain(files).map(str::to_owned).collect();
+                Node::child(&self.node, &flags).await
+            }
+        };
+        self.gateways.push(node);
+        self.gateways.len() - 1
+    }
+
+    /// A worker by its index.
+    pub fn worker(&mut self, index: usize) -> &mut Node {
+        self.workers.get_mut(index).expect("such a worker")
+    }
+
+    /// A gateway by its index.
+    pub fn gateway(&mut self, index: usize) -> &mut Node {
+        self.gateways.get_mut(index).expect("such a gateway")
+    }
+
+    /// How many gateways there are.
+    pub fn gateways(&self) -> usize {
+        self.gateways.len()
+    }
+
+    /// A call to a path of a gateway.
+    pub fn request(&self, gateway: usize, method: Method, path: &str) -> Call {
+        let address = &self.gateways.get(gateway).expect("such a gateway").name;
+        Call::new(self.http.clone(), self.ledger.clone(), method, format!("http://{address}{path}"))
+    }
+
+    /// An event call to the first gateway.
+    pub fn call(&self, trigger: &str) -> Call {
+        self.call_at(0, trigger)
+    }
+
+    /// An event call to a gateway.
+    pub fn call_at(&self, gateway: usize, trigger: &str) -> Call {
+        self.request(gateway, Method::POST, &format!("/v1/integration/trigger/{trigger}/event"))
+    }
+
+    /// A call that asks what became of an event.
+    pub fn fetch(&self, receipt: &Receipt) -> Call {
+        let path = format!("/v1/integration/trigger/{}/event/{receipt}/fetch", receipt.session.trigger);
+        self.request(0, Method::GET, &path)
+    }
+
+    /// A call that lists messages.
+    pub fn list(&self, conversation: &ConversationId) -> Call {
+        self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/message/list"))
+    }
+
+    /// What `/readyz` says.
+    pub async fn readiness(&self, gateway: usize) -> Answer {
+        self.request(gateway, Method::GET, "/readyz").send().await
+    }
+
+    /// Waits until a gateway is ready.
+    pub async fn ready(&self, gateway: usize) {
+        let is_ready = async || self.readiness(gateway).await.status.is_success().then_some(());
+        eventually("the gateway is ready", READY_WITHIN, is_ready).await;
+    }
+
+    /// Publishes an event as a direct publisher does; notes and returns its receipt.
+    pub async fn publish(&self, session: &SessionKey, headers: Option<HeaderMap>, body: impl Into<Bytes>) -> Receipt {
+        let event = self.publish_to(&subject::event(session), headers, body).await;
+        let receipt = Receipt { session: session.clone(), event };
+        self.ledger.note(receipt.clone());
+        receipt
+    }
+
+    /// Publishes to any subject of EVENTS; where it was stored.
+    pub async fn publish_to(&self, subject: &str, headers: Option<HeaderMap>, body: impl Into<Bytes>) -> EventSeq {
+        let stored = publish::confirmed(self.view.client(), subject.to_owned(), headers, body.into(), limit::PUBLISH_DEADLINE).await;
+        let stored = stored.unwrap_or_else(|error| panic!("{subject}: {error}"));
+        let epoch = subject::epoch_of_stream(&stored.stream).expect("the stream is EVENTS");
+        EventSeq { epoch, seq: stored.seq }
+    }
+
+    /// Waits until every accepted event has a terminal record; all records.
+    pub async fn settled(&self, within: Duration) -> Vec<Logged> {
+        let settled = async || self.view.try_log().await.filter(|log| self.ledger.is_settled(log));
+        eventually("every accepted event is settled", within, settled).await
+    }
+
+    /// Waits for the first record that fits, and returns it with the moment it was seen.
+    pub async fn logged(&self, what: &str, within: Duration, fits: impl Fn(&Logged) -> bool) -> (Logged, Instant) {
+        let found = async || self.view.try_log().await?.into_iter().find(|logged| fits(logged));
+        let logged = eventually(what, within, found).await;
+        (logged, Instant::now())
+    }
+
+    /// Takes all dead letters that were not taken before, with their subjects.
+    pub async fn take_dead(&mut self) -> Vec<(String, DeadLetter)> {
+        let mut letters = self.view.letters().await;
+        letters.retain(|(_, letter)| !self.taken.contains(&(letter.epoch.clone(), letter.event)));
+        self.taken.extend(letters.iter().map(|(_, letter)| (letter.epoch.clone(), letter.event)));
+        letters
+    }
+}

@@ -1,0 +1,69 @@
+//! Scenarios over real servers: what a user is promised, and what keeps it.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail them by panicking")]
+
+mod cluster;
+mod crash;
+mod dead;
+mod door;
+mod drain;
+mod epoch;
+mod key;
+mod order;
+mod phantom;
+mod pin;
+mod redis;
+mod refusal;
+
+use std::time::Duration;
+
+use proto::id::SessionKey;
+use proto::record::{Record, Step};
+use tests::setup::Setup;
+use tests::system::{Builder, System};
+use tests::view::Logged;
+
+/// How long anything ordinary may take.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A system whose child processes are this package's `node`.
+fn system() -> Builder {
+    Builder::new(env!("CARGO_BIN_EXE_node"))
+}
+
+/// A system with one worker and one gateway in this process.
+fn small() -> Builder {
+    system().workers(1, &Setup::here()).gateways(1, &Setup::here())
+}
+
+/// The session that a session string names.
+fn session(trigger: &str, string: &str) -> SessionKey {
+    SessionKey { trigger: trigger.parse().expect("a trigger id"), token: proto::session::token(string) }
+}
+
+/// What a session's log looks like: a letter for each record, capital where a turn ends.
+fn shape<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
+    let letter = |record: &Record| match &record.step {
+        Some(Step::Started(_)) => 's',
+        Some(Step::Resumed(_)) => 'r',
+        Some(Step::Intents(_)) => 'i',
+        Some(Step::Outcomes(_)) => 'o',
+        Some(Step::Checkpoint(_)) => 'c',
+        Some(Step::Completed(_)) => 'C',
+        Some(Step::Failed(_)) => 'F',
+        Some(Step::Cancelled(_)) => 'X',
+        None => '?',
+    };
+    records.into_iter().map(letter).collect()
+}
+
+/// The records of a log.
+fn records(log: &[Logged]) -> Vec<Record> {
+    log.iter().map(|logged| logged.entry.record.clone()).collect()
+}
+
+/// Waits until the log has so many records.
+async fn progressed(system: &System, count: usize) {
+    let has = async || system.view().try_log().await.filter(|log| log.len() >= count).map(drop);
+    tests::eventually::eventually(&format!("the log has {count} records"), SOON * 2, has).await;
+}
