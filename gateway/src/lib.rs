@@ -26,26 +26,26 @@
 //! - [`conversation`]: the messages of a conversation;
 //! - [`ready`]: whether this process can do its work.
 
+pub mod config;
+pub mod service;
+mod serve;
+mod door;
+mod route;
 mod api_error;
-mod auth;
+mod complaint;
+mod query;
 mod body;
 pub mod call;
-mod complaint;
-pub mod config;
-mod conversation;
 mod directory;
-mod door;
+mod auth;
 mod event;
-mod fetch;
 mod ingest;
-mod progress;
-mod query;
-mod ready;
 mod replay;
-mod route;
-mod serve;
-pub mod service;
 mod wait;
+mod progress;
+mod fetch;
+mod conversation;
+mod ready;
 
 pub use config::Config;
 pub use service::{Error, Running, start};

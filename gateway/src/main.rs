@@ -8,6 +8,10 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Half of a worker's user time was the system allocator's: see docs/adr/0005-allocator.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit code of a configuration that cannot be used (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
 

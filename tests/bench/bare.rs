@@ -40,7 +40,8 @@ async fn accept(State(context): State<jetstream::Context>, headers: HeaderMap, b
 pub(crate) async fn worker(nats: &str, redis: &str, work_ms: u64) -> anyhow::Result<()> {
     let context = jetstream::new(async_nats::connect(nats).await?);
     let stream = context.stream_by_subject(subject::EVENTS_FINDER).await?;
-    let consumer: jetstream::consumer::PullConsumer = context.get_consumer_from_stream(subject::WORKERS, stream).await.map_err(anyhow::Error::msg)?;
+    let consumer: jetstream::consumer::PullConsumer =
+        context.get_consumer_from_stream(subject::WORKERS, stream).await.map_err(anyhow::Error::msg)?;
     let manager = ConnectionManager::new(redis::Client::open(redis)?).await?;
     let mut messages = consumer.stream().max_messages_per_batch(limit::PULL_BATCH_MAX * 2).messages().await?;
     let room = Arc::new(Semaphore::new(AT_ONCE));
@@ -51,7 +52,8 @@ pub(crate) async fn worker(nats: &str, redis: &str, work_ms: u64) -> anyhow::Res
         tokio::spawn(async move {
             let session = message.subject.as_str().trim_start_matches("event.").to_owned();
             let lease = format!("lease:{session}");
-            let taken: Result<(), _> = redis::cmd("SET").arg(&lease).arg("me").arg("NX").arg("PX").arg(5_000).query_async(&mut manager).await;
+            let taken: Result<(), _> =
+                redis::cmd("SET").arg(&lease).arg("me").arg("NX").arg("PX").arg(5_000).query_async(&mut manager).await;
             let record = Bytes::from(vec![b'r'; 160]);
             for step in 0..2 {
                 if let Ok(confirmed) = context.publish(format!("log.{session}"), record.clone()).await {

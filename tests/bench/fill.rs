@@ -18,7 +18,13 @@ fn session(number: u64) -> SessionKey {
 
 /// Puts `total` events of `sessions` sessions into EVENTS, round robin.
 pub(crate) async fn events(context: &Context, total: u64, sessions: u64) -> anyhow::Result<()> {
-    let event = Event { text: Some("order 42 has been paid, what now?".into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
+    let event = Event {
+        text: Some("order 42 has been paid, what now?".into()),
+        payload: Bytes::new(),
+        content_type: None,
+        session: None,
+        contact: Contact::default(),
+    };
     let body = event.encode();
     publish(context, (0..total).map(|number| (subject::event(&session(number % sessions)), body.clone()))).await
 }

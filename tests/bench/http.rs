@@ -62,7 +62,9 @@ impl Connection {
             filled += read;
             let text = std::str::from_utf8(self.answer.get(..filled).context("what was read")?)?;
             let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|text| text.trim().parse::<usize>()));
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|text| text.trim().parse::<usize>()));
             if body.len() >= length.context("an answer with a length")?? {
                 anyhow::ensure!(head.starts_with("HTTP/1.1 200"), "{text}");
                 return Ok(());

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::{Client, Subscriber};
 use async_nats::jetstream::Context;
+use async_nats::{Client, Subscriber};
 use futures_util::StreamExt as _;
 use proto::subject;
 use tokio::time::Instant;

@@ -38,7 +38,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the servers; the trigger's bot waits `work_ms` before it replies.
     pub(crate) async fn open(work_ms: u64) -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("cuepoint-bench-{}-{}", std::process::id(), backbone::chance::bytes::<4>().map(|byte| byte.to_string()).concat()));
+        let folder = std::env::temp_dir().join(format!(
+            "cuepoint-bench-{}-{}",
+            std::process::id(),
+            backbone::chance::bytes::<4>().map(|byte| byte.to_string()).concat()
+        ));
         std::fs::create_dir_all(&folder)?;
         let nats = Options::nats(folder.join("nats")).start().await?;
         let redis = Options::redis(folder.join("redis")).start().await?;
@@ -123,4 +127,5 @@ impl Stage {
 }
 
 /// A bot with something to decide, and no calls.
-const RULES: &str = r#"{"rules":[{"when":{"text":"(?i)order (?P<id>\\d+)"},"reply":"Order {{ captures.id }} noted."}],"otherwise":"No rule matched."}"#;
+const RULES: &str =
+    r#"{"rules":[{"when":{"text":"(?i)order (?P<id>\\d+)"},"reply":"Order {{ captures.id }} noted."}],"otherwise":"No rule matched."}"#;

@@ -314,7 +314,8 @@ impl World {
             3 | 4 => "call fail",
             _ => "plain",
         };
-        let event = Event { text: Some(text.into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
+        let event =
+            Event { text: Some(text.into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
         let body = event.encode();
         state.say(format!("event {number} {session} {text}"));
         state.events.insert(number, Stored { session, body, at_ms: 0, count: 0, is_acked: false, again_at: None });
@@ -327,7 +328,11 @@ impl World {
                 let mut state = self.state();
                 let now = Instant::now();
                 let is_due = |stored: &Stored| !stored.is_acked && stored.again_at.is_none_or(|at| at <= now);
-                let due = state.events.iter().filter(|(_, stored)| is_due(stored)).max_by_key(|(seq, stored)| (stored.count > 0, u64::MAX - **seq));
+                let due = state
+                    .events
+                    .iter()
+                    .filter(|(_, stored)| is_due(stored))
+                    .max_by_key(|(seq, stored)| (stored.count > 0, u64::MAX - **seq));
                 let Some(seq) = due.map(|(seq, _)| *seq) else { return };
                 let pick = state.next();
                 let open: Vec<&Seat> = state.seats.iter().filter(|seat| seat.is_alive && seat.desk.free_turns() > 0).collect();

@@ -13,11 +13,11 @@ const LOOK_MAX: Duration = Duration::from_secs(10);
 pub async fn eventually<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
     loop {
-        match tokio::time::timeout_at(deadline + LOOK_MAX, look()).await {
-            Ok(Some(found)) => return found,
-            Ok(None) => assert!(Instant::now() < deadline, "{what}: not within {within:?}"),
-            Err(_) => panic!("{what}: a look hangs after {within:?}"),
+        let looked = tokio::time::timeout_at(deadline + LOOK_MAX, look()).await;
+        if let Some(found) = looked.unwrap_or_else(|_| panic!("{what}: a look hangs after {within:?}")) {
+            return found;
         }
+        assert!(Instant::now() < deadline, "{what}: not within {within:?}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

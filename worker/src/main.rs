@@ -7,6 +7,10 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Half of a worker's user time was the system allocator's: see docs/adr/0005-allocator.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs turns: takes events from NATS, one owner a session, and commits them to the log.
 #[derive(Debug, Parser)]
 #[command(version)]

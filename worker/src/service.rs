@@ -121,12 +121,13 @@ impl Running {
         let deadline = Instant::now() + self.drain_deadline;
         let left = self.desk.drained(deadline).await;
         self.offers.cancel();
-        self.leases.forget(&self.id).await.unwrap_or_default();
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acks may not have reached the broker");
         }
         self.desk.ports.tasks.kill();
         self.desk.ports.tasks.finished().await;
+        // Only now, or a last heartbeat would put it back.
+        self.leases.forget(&self.id).await.unwrap_or_default();
         if left.is_empty() {
             tracing::info!(worker.id = %self.id, "the worker has stopped");
             return Ok(());

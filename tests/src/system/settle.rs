@@ -9,7 +9,7 @@ use super::System;
 use crate::eventually::eventually;
 
 /// How long what is on its way may take.
-const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+const SETTLE_WITHIN: Duration = Duration::from_mins(1);
 
 impl System {
     /// Asserts that nothing is lost, doubled, disordered, pending, dead or leased, and stops everything.

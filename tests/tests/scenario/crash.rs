@@ -15,7 +15,7 @@ use tests::system::System;
 use tests::view::Logged;
 use tokio::time::Instant;
 
-use crate::{SOON, records, shape, system};
+use crate::{SOON, progressed, records, shape, system};
 
 /// How long after a death another worker has its session: long before the broker would deliver again.
 const ADOPTED_WITHIN: Duration = Duration::from_secs(3);
@@ -47,7 +47,7 @@ async fn succeed(system: &mut System, first: usize, second: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_before_its_first_record_leaves_an_event_that_is_begun_elsewhere() {
     let sink = Sink::start().await;
-    let mut system = calling(&sink, "fail", "600ms").await;
+    let mut system = calling(&sink, "fail", "1s").await;
     let first = system.start_worker(Setup::child()).await;
     let receipt = system.call("orders").text("hi").send().await.receipt();
     eventually("the first worker has it", SOON, async || system.view().owner(&receipt.session).await).await;
@@ -131,8 +131,6 @@ async fn an_effect_whose_outcome_is_on_record_is_never_repeated() {
         let sink = Sink::start().await;
         let mut system = calling(&sink, doubt, "700ms").await;
         let first = system.start_worker(Setup::child()).await;
-        let second = system.start_worker(Setup::here().turns(1)).await;
-        system.worker(second).stop().await;
         let receipt = system.call("orders").text("hi").send().await.receipt();
         let has_outcome = |logged: &Logged| matches!(logged.entry.record.step, Some(Step::Outcomes(_)));
         system.logged("the outcome is on record", SOON, has_outcome).await;
@@ -194,4 +192,23 @@ async fn a_worker_that_was_frozen_past_its_lease_ends_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_frozen_past_its_lease_and_hears_no_redis_is_refused_by_the_fence() {
     wakes_too_late(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_dead_workers_turn_goes_on_at_once_too() {
+    let bot = scripted("slow", json!({ "latency": "60ms" }));
+    let mut system = system().with(bot).with(trigger("orders").bot("slow")).gateways(1, &Setup::here()).start().await;
+    let first = system.start_worker(Setup::child()).await;
+    for number in 0..14 {
+        system.call("orders").said("s", &format!("e{number}")).send().await.receipt();
+    }
+    progressed(&system, 2).await;
+    system.start_worker(Setup::here()).await;
+    let killed_at = Instant::now();
+    system.worker(first).kill().await;
+    system.settled(SOON * 2).await;
+    let took = killed_at.elapsed();
+    // What the dead worker held is delivered again 5 s after it was delivered, or said to be in progress.
+    assert!(took < Duration::from_millis(4_300), "the session was done only after {took:?}");
+    system.finish().await;
 }

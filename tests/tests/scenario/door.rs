@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use proto::event::Event;
+use proto::event::{Contact, Event};
 use proto::record::Record;
 use proto::wire::Input;
 use reqwest::Method;
@@ -66,7 +66,8 @@ async fn a_direct_publisher_shares_the_session_of_an_http_caller() {
     headers.insert("Content-Type", "application/json");
     headers.insert("traceparent", TRACE);
     system.publish(&session, Some(headers), r#"{"text":"said json","trigger":"orders"}"#).await;
-    let event = Event { text: Some("protobuf".into()), payload: "p".into(), content_type: None, session: None, contact: Default::default() };
+    let event =
+        Event { text: Some("protobuf".into()), payload: "p".into(), content_type: None, session: None, contact: Contact::default() };
     let receipt = system.publish(&session, None, event.encode()).await;
     let log = system.settled(SOON).await;
     assert_eq!(input(&log, 1).1.payload.as_ref(), br#"{"b": 1.50}"#);
@@ -196,7 +197,7 @@ async fn the_session_is_the_string_else_the_mail_else_the_phone_else_fresh() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_ends_with_its_window() {
-    let window = Duration::from_millis(1_500);
+    let window = Duration::from_millis(2_500);
     let system = small().with(trigger("never").lasting(Duration::ZERO)).with(trigger("short").lasting(window)).start().await;
     let say = async |trigger: &str| system.call(trigger).said("s", "hi").query("wait=10").send().await.ok().conversation();
     assert_ne!(say("never").await, say("never").await, "no duration means no reuse");
@@ -209,7 +210,7 @@ async fn a_conversation_ends_with_its_window() {
         let times = terminals(&log).filter(|logged| logged.entry.record.conversation.id(&logged.session) == *id);
         times.map(|logged| logged.entry.record.received_at_ms).collect::<Vec<i64>>()
     };
-    let (opened_at, window_ms) = (of(&first)[0], 1_500);
+    let (opened_at, window_ms) = (of(&first)[0], 2_500);
     assert!(of(&first).iter().all(|at| at - opened_at < window_ms), "the window is fixed from the opening event");
     assert!(of(&next)[0] - opened_at >= window_ms);
     assert_eq!(system.list(&next).send().await.ok().told().len(), 2, "a conversation has its own messages only");

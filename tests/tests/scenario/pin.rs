@@ -17,21 +17,25 @@ use crate::{SOON, small, system};
 
 async fn publish(system: &System, to: &str, headers: &[(&str, &str)], bytes: usize) -> Result<Stored, Error> {
     let mut map = HeaderMap::new();
-    headers.iter().for_each(|(name, value)| map.insert(*name, *value));
+    for (name, value) in headers {
+        map.insert(*name, *value);
+    }
     publish::confirmed(system.view().client(), to.to_owned(), Some(map), vec![b' '; bytes].into(), PUBLISH_DEADLINE).await
 }
 
 /// What the server itself answers to a publish, as JSON.
 async fn answer(system: &System, to: &str, headers: &[(&str, &str)], bytes: usize) -> serde_json::Value {
     let mut map = HeaderMap::new();
-    headers.iter().for_each(|(name, value)| map.insert(*name, *value));
+    for (name, value) in headers {
+        map.insert(*name, *value);
+    }
     let answer = system.view().client().request_with_headers(to.to_owned(), map, vec![b' '; bytes].into()).await.unwrap();
     serde_json::from_slice(&answer.payload).unwrap()
 }
 
 async fn purge(system: &System) {
     let stream = subject::events_stream(system.view().epoch().await);
-    system.view().ask(&format!("STREAM.PURGE.{stream}"), "").await;
+    system.view().ask(&format!("STREAM.PURGE.{stream}"), "").await.expect("the stream is purged");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +127,7 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
         body_bytes: 1_000,
         bounds: gateway::config::Bounds::default(),
     };
-    let refused = gateway::start(config, CancellationToken::new()).await.err().expect("the gateway does not start");
+    let refused = gateway::start(config, CancellationToken::new()).await.expect_err("the gateway does not start");
     assert!(refused.to_string().contains("too old"), "{refused}");
 
     system.start_worker(tests::setup::Setup::here().nats(old.url())).await;

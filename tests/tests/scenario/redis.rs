@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::load::Load;
@@ -53,6 +54,30 @@ async fn redis_wiped_under_load_costs_time_only() {
     };
     tokio::join!(LOAD.send(&system), fault);
     system.settled(SOON * 3).await;
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_that_both_believe_in_their_lease_commit_every_event_once() {
+    let bot = scripted("slow", json!({ "latency": "400ms" }));
+    let builder = system().with(bot).with(trigger("orders").bot("slow")).workers(2, &Setup::here()).gateways(1, &Setup::here());
+    let system = builder.start().await;
+    let everyone = async |text: &str| {
+        let sessions: Vec<String> = (0..12).map(|number| format!("s{number}")).collect();
+        join_all(sessions.iter().map(|session| system.call("orders").said(session, text).send())).await;
+    };
+    for round in 0..3 {
+        everyone(&format!("first {round}")).await;
+        let have_begun = async || system.view().try_leases().await.filter(|leases| leases.len() == 12);
+        eventually("every session has an owner", SOON, have_begun).await;
+        system.view().redis::<()>(&["FLUSHALL"]).await.unwrap();
+        // Half of these meet the worker that does not have the session, and finds it free.
+        everyone(&format!("second {round}")).await;
+        system.settled(SOON * 2).await;
+    }
+    let log = system.view().log().await;
+    let doubled = log.iter().filter(|logged| !logged.entry.record.is_terminal()).count();
+    assert!(doubled > 0, "no two workers met: the test has lost its point");
     system.finish().await;
 }
 
