@@ -19,6 +19,13 @@ pub struct Nats {
 #[derive(Debug, Clone, Args)]
 pub struct Redis {
     /// Address of Redis; may carry a password, so prefer the environment.
-    #[arg(id = "redis", long = "redis", env = "CUEPOINT_REDIS", value_name = "URL", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
+    #[arg(
+        id = "redis",
+        long = "redis",
+        env = "CUEPOINT_REDIS",
+        value_name = "URL",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
     pub url: String,
 }

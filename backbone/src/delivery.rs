@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn other_subjects_are_refused() {
-        for reply in ["", "$JS.ACK", "$JS.ACK.LOG.workers.1.1.1.1.1", "$JS.ACK.EVENTS_6a000001.workers.x.17.40.1.5", "_INBOX.a.b.c.d.e.f.g"] {
+        for reply in ["", "$JS.ACK", "$JS.ACK.LOG.workers.1.1.1.1.1", "$JS.ACK.EVENTS_6a000001.workers.x.17.40.1.5", "_INBOX.a.b.c.d.e.f.g"]
+        {
             assert_eq!(parse(reply), None, "{reply}");
         }
     }

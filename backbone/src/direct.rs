@@ -187,4 +187,3 @@ fn leader_message(message: LeaderMessage) -> Result<Stored, Error> {
     let at_ms = millis(&message.time).ok_or_else(|| unreadable("time"))?;
     Ok(Stored { subject: message.subject, seq: message.seq, at_ms, headers, body: body.into() })
 }
-

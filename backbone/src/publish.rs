@@ -68,7 +68,13 @@ struct Fault {
 }
 
 /// Publishes and waits for the confirmation.
-pub async fn confirmed(client: &Client, subject: String, headers: Option<HeaderMap>, body: Bytes, deadline: Duration) -> Result<Stored, Error> {
+pub async fn confirmed(
+    client: &Client,
+    subject: String,
+    headers: Option<HeaderMap>,
+    body: Bytes,
+    deadline: Duration,
+) -> Result<Stored, Error> {
     // The client's own time-out begins only once the request is in its queue, which fills while it is disconnected.
     let mut request = Request::new().payload(body).timeout(None);
     if let Some(headers) = headers {
@@ -120,12 +126,17 @@ mod tests {
         let stored = |duplicate| Ok(Stored { stream: "LOG".into(), seq: 3, duplicate });
         check(r#"{"stream":"LOG","seq":3}"#, &stored(false));
         check(r#"{"stream":"LOG","domain":"hub","seq":3,"duplicate":true}"#, &stored(true));
-        let fault = |code: u32, text: &str| format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"{text}"}},"stream":"LOG","seq":0}}"#);
+        let fault = |code: u32, text: &str| {
+            format!(r#"{{"error":{{"code":400,"err_code":{code},"description":"{text}"}},"stream":"LOG","seq":0}}"#)
+        };
         check(&fault(10_071, "wrong last sequence: 7"), &Err(Error::Fenced));
         check(&fault(10_164, "wrong last sequence"), &Err(Error::Fenced));
         check(&fault(10_077, "maximum messages per subject exceeded"), &Err(Error::SubjectFull));
         check(&fault(10_077, "maximum bytes exceeded"), &Err(Error::StreamFull("maximum bytes exceeded".into())));
-        check(&fault(10_054, "message size exceeds maximum allowed"), &Err(Error::Refused("message size exceeds maximum allowed (10054)".into())));
+        check(
+            &fault(10_054, "message size exceeds maximum allowed"),
+            &Err(Error::Refused("message size exceeds maximum allowed (10054)".into())),
+        );
         assert!(matches!(read_answer(b"{}"), Err(Error::Refused(_))));
         assert!(matches!(read_answer(b""), Err(Error::Refused(_))));
     }

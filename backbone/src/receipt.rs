@@ -4,6 +4,7 @@
 //! The other way round an event that is committed and acked in between would look lost.
 
 use async_nats::Client;
+use prost::Message as _;
 use proto::id::{ConversationId, EventSeq, Receipt, SessionKey};
 use proto::limit::READ_BATCH_MAX;
 use proto::message::{self, Message};
@@ -11,7 +12,6 @@ use proto::record::Record;
 use proto::status::Status;
 use proto::subject::{self, DEAD_STREAM};
 use proto::wire;
-use prost::Message as _;
 
 use crate::direct;
 use crate::journal::{self, Entry};

@@ -79,10 +79,7 @@ fn broker<E: Into<async_nats::Error>>(what: impl Into<String>) -> impl FnOnce(E)
 
 /// A JetStream context with our deadline on every call of its API.
 pub fn context(client: &Client) -> Context {
-    jetstream::context::ContextBuilder::new()
-        .timeout(limit::READ_DEADLINE)
-        .backpressure_on_inflight(false)
-        .build(client.clone())
+    jetstream::context::ContextBuilder::new().timeout(limit::READ_DEADLINE).backpressure_on_inflight(false).build(client.clone())
 }
 
 /// Finds the EVENTS stream by its subject.

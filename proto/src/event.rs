@@ -84,7 +84,10 @@ impl Contact {
             return Err(FieldError { field: "contact.email", rule: "must be an address such as ada@example.com of at most 254 bytes" });
         }
         if phone.as_deref().is_some_and(|phone| !is_phone(phone)) {
-            return Err(FieldError { field: "contact.phone", rule: "must be a number such as +44 20 7946 0000: 3 to 20 digits, with spaces, dots, dashes or brackets" });
+            return Err(FieldError {
+                field: "contact.phone",
+                rule: "must be a number such as +44 20 7946 0000: 3 to 20 digits, with spaces, dots, dashes or brackets",
+            });
         }
         Ok(Self { name, email, phone })
     }
@@ -254,11 +257,7 @@ impl Event {
 
 impl From<Contact> for wire::Contact {
     fn from(contact: Contact) -> Self {
-        Self {
-            name: contact.name.unwrap_or_default(),
-            email: contact.email.unwrap_or_default(),
-            phone: contact.phone.unwrap_or_default(),
-        }
+        Self { name: contact.name.unwrap_or_default(), email: contact.email.unwrap_or_default(), phone: contact.phone.unwrap_or_default() }
     }
 }
 
@@ -288,7 +287,13 @@ mod tests {
     #[test]
     fn protobuf_survives_the_round_trip() {
         let contact = Contact::parse(None, Some("ada@example.com".into()), None).unwrap();
-        let event = Event { text: Some("hi".into()), payload: Bytes::from_static(b"\x00\xff"), content_type: None, session: Some("s".into()), contact };
+        let event = Event {
+            text: Some("hi".into()),
+            payload: Bytes::from_static(b"\x00\xff"),
+            content_type: None,
+            session: Some("s".into()),
+            contact,
+        };
         assert_eq!(Event::decode(&trigger(), None, &event.encode()), Ok(event));
     }
 

@@ -28,8 +28,7 @@ pub enum Error {
 }
 
 fn is_token(text: &str) -> bool {
-    (1..=TOKEN_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    (1..=TOKEN_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 macro_rules! token {
@@ -241,7 +240,17 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for text in ["", "evt", "cnv.a.b.6a1b2c3d.1", "evt.a.b.6a1b2c3d.0", "evt.a.b.6a1b2c3d.01", "evt.a.b.6A1B2C3D.1", "evt.a.b.6a1b2c3d.1.x", "evt.a*.b.6a1b2c3d.1", "evt.a.b.6a1b2c3d.99999999999999999999"] {
+        for text in [
+            "",
+            "evt",
+            "cnv.a.b.6a1b2c3d.1",
+            "evt.a.b.6a1b2c3d.0",
+            "evt.a.b.6a1b2c3d.01",
+            "evt.a.b.6A1B2C3D.1",
+            "evt.a.b.6a1b2c3d.1.x",
+            "evt.a*.b.6a1b2c3d.1",
+            "evt.a.b.6a1b2c3d.99999999999999999999",
+        ] {
             assert!(text.parse::<Receipt>().is_err(), "{text} was taken");
         }
     }

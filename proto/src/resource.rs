@@ -122,11 +122,9 @@ impl Resource {
                 secret_digest: trigger.secret.as_ref().map(SecretDigest::to_bytes).unwrap_or_default(),
                 session_duration_ms: Some(u64::try_from(trigger.session_duration.as_millis()).unwrap_or(u64::MAX)),
             }),
-            Self::Bot(bot) => wire::resource::Kind::Bot(wire::Bot {
-                name: bot.name.clone(),
-                kind: bot.kind.clone(),
-                definition: bot.definition.clone(),
-            }),
+            Self::Bot(bot) => {
+                wire::resource::Kind::Bot(wire::Bot { name: bot.name.clone(), kind: bot.kind.clone(), definition: bot.definition.clone() })
+            }
         };
         wire::Resource { managed_by: managed_by.to_owned(), kind: Some(kind) }.encode_to_vec().into()
     }
@@ -197,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_later_kind_is_left_alone_and_a_wrong_one_refused() {
-        let bot = Resource::Bot(super::Bot { id: "b".parse().unwrap(), name: String::new(), kind: "rules".into(), definition: "{}".into() });
+        let bot =
+            Resource::Bot(super::Bot { id: "b".parse().unwrap(), name: String::new(), kind: "rules".into(), definition: "{}".into() });
         assert!(Resource::decode("skillset.x", bot.encode("test")).unwrap().is_none());
         assert!(Resource::decode("system.epoch", Bytes::from_static(b"6a000001")).unwrap().is_none());
         Resource::decode("trigger.x", bot.encode("test")).unwrap_err();

@@ -2,13 +2,15 @@
 //!
 //! A release adds files and never changes one: what is in a stream somewhere was written by them.
 
+#![expect(clippy::unwrap_used, reason = "test code")]
+
 use bytes::Bytes;
+use prost::Message as _;
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq};
 use proto::record::{Conversation, Record, RecordId, Step};
 use proto::resource::Resource;
 use proto::wire;
-use prost::Message as _;
 
 fn golden(name: &str) -> Bytes {
     let path = format!("{}/tests/golden/v1/{name}.hex", env!("CARGO_MANIFEST_DIR"));
@@ -47,13 +49,25 @@ fn record(step: Step) -> Record {
 
 fn steps() -> Vec<(&'static str, Step)> {
     let input = wire::Input { text: "hi".into(), session: "s".into(), digest: Bytes::from_static(&[9; 32]), ..wire::Input::default() };
-    let call = |id: &str, doubt: wire::Doubt| wire::Call { id: id.into(), ability: "fetch".into(), arguments: "{\"url\":\"x\"}".into(), doubt: doubt.into() };
+    let call = |id: &str, doubt: wire::Doubt| wire::Call {
+        id: id.into(),
+        ability: "fetch".into(),
+        arguments: "{\"url\":\"x\"}".into(),
+        doubt: doubt.into(),
+    };
     let outcome = |id: &str, end| wire::Outcome { call: id.into(), duration_ms: 12, end: Some(end) };
     vec![
         ("started", Step::Started(wire::Started {})),
         ("resumed", Step::Resumed(wire::Resumed {})),
         ("checkpoint", Step::Checkpoint(wire::Checkpoint {})),
-        ("intents", Step::Intents(wire::Intents { input: Some(input.clone()), step: 1, calls: vec![call("1.0", wire::Doubt::Retry), call("1.1", wire::Doubt::Fail)] })),
+        (
+            "intents",
+            Step::Intents(wire::Intents {
+                input: Some(input.clone()),
+                step: 1,
+                calls: vec![call("1.0", wire::Doubt::Retry), call("1.1", wire::Doubt::Fail)],
+            }),
+        ),
         (
             "outcomes",
             Step::Outcomes(wire::Outcomes {

@@ -31,7 +31,7 @@ impl Actor {
             text: None,
             open: true,
             secret: None,
-            session_duration: Duration::from_secs(3600),
+            session_duration: Duration::from_hours(1),
         };
         Self { world, me, trigger: Arc::new(trigger) }
     }

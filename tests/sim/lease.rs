@@ -29,7 +29,7 @@ impl SimLeases {
         Ok(())
     }
 
-    async fn answered(&self) -> Result<(), Silent> {
+    fn answered(&self) -> Result<(), Silent> {
         // A call that timed out may still have run.
         if self.world.state().unlucky(100) { Err(Silent) } else { Ok(()) }
     }
@@ -57,7 +57,7 @@ impl Leases for SimLeases {
         if claim == Claim::Mine {
             self.world.state().sessions.entry(self.me.clone()).or_default().insert(session.clone());
         }
-        self.answered().await?;
+        self.answered()?;
         Ok(claim)
     }
 
@@ -71,7 +71,7 @@ impl Leases for SimLeases {
                 sessions.remove(session);
             }
         }
-        self.answered().await?;
+        self.answered()?;
         Ok(claim)
     }
 

@@ -30,7 +30,7 @@ const EVENTS: u64 = 6;
 /// How long things go wrong.
 const FAULTS_FOR: Duration = Duration::from_secs(25);
 /// How long everything may take to come to its end after that.
-const CALM_FOR: Duration = Duration::from_secs(180);
+const CALM_FOR: Duration = Duration::from_mins(3);
 
 /// What happened in a run.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl State {
         is_hit && self.is_faulty
     }
 
-    pub(crate) fn say(&mut self, line: String) {
+    pub(crate) fn say(&mut self, line: impl std::fmt::Display) {
         let at = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         let line = format!("{:>9.3} {line}", at.as_secs_f64());
         if self.is_loud {
@@ -282,7 +282,7 @@ impl World {
                 seat.desk.ports.tasks.kill();
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn sit(&self) {
@@ -356,7 +356,7 @@ impl World {
         let mut state = self.state();
         if state.unlucky(250) {
             state.summary.wipes += 1;
-            state.say("redis WIPED".to_owned());
+            state.say("redis WIPED");
             state.leases.clear();
             state.sessions.clear();
             state.beats.clear();
@@ -364,7 +364,7 @@ impl World {
         if state.unlucky(400) {
             let until = Instant::now() + Duration::from_millis(500 + state.next() % 8_000);
             state.redis_silent_until = Some(until);
-            state.say("redis SILENT".to_owned());
+            state.say("redis SILENT");
         }
     }
 
@@ -387,7 +387,7 @@ impl World {
             if began.elapsed() > FAULTS_FOR && self.state().is_faulty {
                 let mut state = self.state();
                 state.is_faulty = false;
-                state.say("CALM".to_owned());
+                state.say("CALM");
             }
             let is_due = published < SESSIONS * EVENTS && self.state().next().is_multiple_of(80);
             if is_due {

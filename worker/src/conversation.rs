@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_window_is_fixed_from_the_opening_event() {
-        let day = Duration::from_millis(1_000);
+        let day = Duration::from_secs(1);
         let first = next(None, arrival(1, 500), day);
         let second = next(Some(first), arrival(2, 1_499), day);
         assert_eq!((second.opening.seq, second.turn, second.base), (1, 2, 10));

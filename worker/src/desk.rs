@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::adoption::Adoption;
-use crate::drain::{Drain, Stop};
 use crate::drain::letter;
+use crate::drain::{Drain, Stop};
 use crate::mailbox::hold::{Held, Taken};
 use crate::mailbox::{Lease, Mailbox};
 use crate::port::{Claim, Delivery, HandOver, Ports, Reply, Settle, Waiting};
@@ -112,15 +112,12 @@ impl Desk {
     /// Takes a delivery from the broker.
     pub fn arrive(self: &Arc<Self>, arrival: Arrival) {
         let session = subject::session_of_event(&arrival.subject);
-        match session.filter(|session| self.ports.directory.trigger(&session.trigger).is_some()) {
-            Some(session) => {
-                let delivery = Delivery { session, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
-                self.place(delivery, false, Origin::default());
-            }
-            None => {
-                let desk = Arc::clone(self);
-                self.ports.tasks.spawn(async move { desk.refuse(arrival).await });
-            }
+        if let Some(session) = session.filter(|session| self.ports.directory.trigger(&session.trigger).is_some()) {
+            let delivery = Delivery { session, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
+            self.place(delivery, false, Origin::default());
+        } else {
+            let desk = Arc::clone(self);
+            self.ports.tasks.spawn(async move { desk.refuse(arrival).await });
         }
     }
 

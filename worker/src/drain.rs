@@ -198,6 +198,7 @@ impl<'a> Drain<'a> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 fn unavailable(error: Unavailable) -> Stop {
     tracing::warn!(%error, "a session waits for the broker");
     Stop::Yield(UNAVAILABLE_DELAY)

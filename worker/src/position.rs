@@ -81,7 +81,8 @@ mod tests {
 
     use super::{End, Void, of};
 
-    fn entry(epoch: u32, step: Option<Step>) -> Entry {
+    fn entry(epoch: u32, step: impl Into<Option<Step>>) -> Entry {
+        let step = step.into();
         let event = EventSeq { epoch: Epoch::from_second(epoch), seq: 9 };
         let conversation = Conversation { opening: event, opened_at_ms: 0, base: 2, turn: 1 };
         let terminal = matches!(step, Some(Step::Completed(_)));
@@ -101,12 +102,12 @@ mod tests {
         Entry { seq: 40, at_ms: 0, record }
     }
 
-    fn started() -> Option<Step> {
-        Some(Step::Started(wire::Started {}))
+    fn started() -> Step {
+        Step::Started(wire::Started {})
     }
 
-    fn completed() -> Option<Step> {
-        Some(Step::Completed(wire::Completed::default()))
+    fn completed() -> Step {
+        Step::Completed(wire::Completed::default())
     }
 
     #[test]

@@ -103,11 +103,8 @@ async fn pull(client: &Client, desk: &Arc<Desk>, epoch: Epoch, shutdown: &Cancel
         if outstanding * 2 < wanted || (outstanding == 0 && wanted > 0) {
             let batch = (wanted - outstanding).min(limit::PULL_BATCH_MAX);
             let number = pulls.begin(batch);
-            let body = format!(
-                r#"{{"batch":{batch},"expires":{},"idle_heartbeat":{}}}"#,
-                limit::PULL_EXPIRES.as_nanos(),
-                HEARTBEAT.as_nanos()
-            );
+            let body =
+                format!(r#"{{"batch":{batch},"expires":{},"idle_heartbeat":{}}}"#, limit::PULL_EXPIRES.as_nanos(), HEARTBEAT.as_nanos());
             client.publish_with_reply(target.clone(), format!("{inbox}.{number}"), body.into()).await?;
             if outstanding == 0 {
                 heard_at = Instant::now();

@@ -110,7 +110,7 @@ impl RedisLeases {
             .arg(gone.map_or("", WorkerId::as_str));
     }
 
-    fn judge(&self, owner: String, left_ms: i64) -> Result<Claim, Silent> {
+    fn judge(&self, owner: &str, left_ms: i64) -> Result<Claim, Silent> {
         let owner: WorkerId = owner.parse().map_err(|_| Silent)?;
         if owner == self.me {
             return Ok(Claim::Mine);
@@ -135,7 +135,7 @@ impl Leases for RedisLeases {
         self.claim(&mut pipeline, session, None);
         pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
         let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
-        let claim = self.judge(owner, left_ms)?;
+        let claim = self.judge(&owner, left_ms)?;
         if claim != Claim::Mine {
             let mut undo = redis::pipe();
             undo.cmd("SREM").arg(sessions(&self.me)).arg(session.to_string()).ignore();
@@ -151,7 +151,7 @@ impl Leases for RedisLeases {
         pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
         pipeline.cmd("SREM").arg(sessions(from)).arg(session.to_string()).ignore();
         let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
-        self.judge(owner, left_ms)
+        self.judge(&owner, left_ms)
     }
 
     async fn renew(&self, held: &[SessionKey]) -> Result<Vec<bool>, Silent> {

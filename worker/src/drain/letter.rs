@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message as _;
 use proto::code::Code;
 use proto::header;
 use proto::id::SessionKey;
 use proto::idempotency::hex;
 use proto::subject;
 use proto::wire::DeadLetter;
-use prost::Message as _;
 
 use crate::port::{Broker, Unavailable, Waiting};
 
@@ -39,8 +39,7 @@ pub async fn bury(broker: &dyn Broker, place: Place<'_>, waiting: &Waiting, caus
         Place::Invalid(from) => (from.to_owned(), subject::dead_invalid(&bucket(from))),
     };
     let known = [(header::CONTENT_TYPE, &waiting.content_type), (header::TRACEPARENT, &waiting.traceparent)];
-    let headers: BTreeMap<String, String> =
-        known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
+    let headers: BTreeMap<String, String> = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
     let letter = DeadLetter {
         code: cause.code.as_str().to_owned(),
         reason: cause.reason,

@@ -208,7 +208,8 @@ impl Drain<'_> {
         let mut transcript = known.unwrap_or_else(|| Transcript::new(conversation));
         while transcript.upto() < self.base {
             let broker = &self.desk.ports.broker;
-            let entries = broker.records_after(&self.mailbox.session, transcript.upto(), limit::READ_BATCH_MAX).await.map_err(unavailable)?;
+            let entries =
+                broker.records_after(&self.mailbox.session, transcript.upto(), limit::READ_BATCH_MAX).await.map_err(unavailable)?;
             if entries.is_empty() {
                 return Err(Stop::Yield(limit::NAK_MAX)); // a replica that lags behind the last record
             }
