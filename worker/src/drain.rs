@@ -95,8 +95,9 @@ impl<'a> Drain<'a> {
         let end = self.read_position(from_leader).await?;
         match end {
             End::Closed => {}
-            End::Open(last) => self.resume(*last).await?,
-            End::Orphaned(last) => self.close_orphan(*last).await?,
+            // Rare paths live on the heap only while they run: every session's task has room for all it may await.
+            End::Open(last) => Box::pin(self.resume(*last)).await?,
+            End::Orphaned(last) => Box::pin(self.close_orphan(*last)).await?,
         }
         loop {
             if self.desk.shutdown.is_cancelled() {

@@ -224,6 +224,8 @@ impl Tasks {
     /// Runs a task until it ends or all are killed.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let kill = self.kill.clone();
+        // Boxed before it is wrapped: a wrapper that takes a future by value has room for it twice.
+        let task = Box::pin(task);
         self.tracker.spawn(async move {
             tokio::select! {
                 biased;

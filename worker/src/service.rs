@@ -66,9 +66,9 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let id = WorkerId::of_random(backbone::chance::bytes());
     let client = nats::connect(&config.nats, &format!("worker {id}")).await?;
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
-    let leases = Arc::new(RedisLeases::new(redis, id.clone()));
     let abilities = Standard::new(Policy { allow: config.egress_allow.clone() }).map_err(Error::Abilities)?;
     let tasks = Tasks::default();
+    let leases = Arc::new(RedisLeases::new(redis, id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
     let ports = Ports {

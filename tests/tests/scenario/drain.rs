@@ -18,6 +18,15 @@ fn calling(sink: &Sink) -> Builder {
     system().with(bot).with(trigger("orders").bot("calls")).gateways(1, &Setup::here())
 }
 
+/// Tells the only worker to end, and waits until it has heard: it asks for no more events.
+async fn terminate(system: &mut System, worker: usize) {
+    let asks = async || system.view().try_consumer().await.filter(|consumer| consumer.num_waiting > 0).map(drop);
+    tests::eventually::eventually("the worker asks for events", SOON, asks).await;
+    system.worker(worker).terminate();
+    let asks_no_more = async || system.view().try_consumer().await.filter(|consumer| consumer.num_waiting == 0).map(drop);
+    tests::eventually::eventually("the worker asks for no more events", SOON, asks_no_more).await;
+}
+
 /// What a worker has in Redis.
 async fn traces(system: &System, worker: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -38,8 +47,8 @@ async fn a_terminated_worker_hands_its_turns_on_at_a_step_boundary_uncounted() {
     let first = system.start_worker(Setup::child()).await;
     join_all((0..5).map(|number| system.call("orders").said(&format!("s{number}"), "hi").send())).await;
     sink.reached(5, SOON).await;
+    terminate(&mut system, first).await;
     system.start_worker(Setup::here()).await;
-    system.worker(first).terminate();
     sink.release();
     let status = system.worker(first).exited().await;
     let ended_at = Instant::now();

@@ -76,6 +76,7 @@ async fn two_workers_that_both_believe_in_their_lease_commit_every_event_once() 
         system.settled(SOON * 2).await;
     }
     let log = system.view().log().await;
+    system.ledger().check(&log, &[]);
     let doubled = log.iter().filter(|logged| !logged.entry.record.is_terminal()).count();
     assert!(doubled > 0, "no two workers met: the test has lost its point");
     system.finish().await;

@@ -6,8 +6,8 @@
 //! per owner, because a call that timed out may still have run.
 //!
 //! `cue:sessions:{<worker>}` is the set of a worker's sessions and `cue:workers` holds the
-//! heartbeats by Redis' own clock. They lie on other hash slots than the lease, so they travel in
-//! one pipeline with it and not in one script; a missed entry costs one ack wait.
+//! heartbeats by Redis' own clock. They lie on other hash slots than the lease, so they are written
+//! apart from it; a missed entry costs one ack wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,10 @@ use proto::id::{SessionKey, WorkerId};
 use proto::limit;
 use redis::{ErrorKind, FromRedisValue, Pipeline, Script, ServerErrorKind};
 
-use crate::port::{Census, Claim, Leases, Silent};
+use crate::port::{Census, Claim, Leases, Silent, Tasks};
+use batch::Batch;
+
+mod batch;
 
 /// `KEYS[1]` the lease, `ARGV` the claimant, the time to live in ms, the owner known to be gone.
 /// Answers the owner and what is left of its time.
@@ -31,10 +34,10 @@ end
 return {owner, redis.call('PTTL', KEYS[1])}
 ";
 
-/// `KEYS[1]` the lease, `ARGV[1]` who gives it back.
+/// `KEYS[1]` the lease, `ARGV[1]` who gives it back. Answers in the form of a claim, so that both travel in one pipeline.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1
+return {'', 0}
 ";
 
 /// `KEYS[1]` the heartbeats, `ARGV` who beats, and after how many ms an entry is struck off.
@@ -54,13 +57,19 @@ const STRIKE_OFF: Duration = Duration::from_hours(1);
 /// The heartbeats.
 const WORKERS: &str = "cue:workers";
 
-/// Leases of one worker.
-pub struct RedisLeases {
+/// The scripts over one connection.
+struct Scripted {
     redis: Arc<Redis>,
     me: WorkerId,
     claim: Script,
     release: Script,
     beat: Script,
+}
+
+/// Leases of one worker.
+pub struct RedisLeases {
+    scripted: Arc<Scripted>,
+    batch: Batch,
 }
 
 fn lease(session: &SessionKey) -> String {
@@ -75,12 +84,7 @@ fn is_unknown_script(silent: &RedisSilent) -> bool {
     matches!(silent, RedisSilent::Failed(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript))
 }
 
-impl RedisLeases {
-    /// Leases for `me`.
-    pub fn new(redis: Arc<Redis>, me: WorkerId) -> Self {
-        Self { redis, me, claim: Script::new(CLAIM), release: Script::new(RELEASE), beat: Script::new(BEAT) }
-    }
-
+impl Scripted {
     /// Runs a pipeline; loads the scripts where Redis has lost them.
     async fn run<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Silent> {
         let silent = match self.redis.run(pipeline).await {
@@ -110,12 +114,26 @@ impl RedisLeases {
             .arg(gone.map_or("", WorkerId::as_str));
     }
 
+    fn release(&self, pipeline: &mut Pipeline, session: &SessionKey) {
+        pipeline.cmd("EVALSHA").arg(self.release.get_hash()).arg(1).arg(lease(session)).arg(self.me.as_str());
+    }
+
     fn judge(&self, owner: &str, left_ms: i64) -> Result<Claim, Silent> {
         let owner: WorkerId = owner.parse().map_err(|_| Silent)?;
         if owner == self.me {
             return Ok(Claim::Mine);
         }
         Ok(Claim::Theirs { owner, left: Duration::from_millis(u64::try_from(left_ms).unwrap_or_default()) })
+    }
+}
+
+impl RedisLeases {
+    /// Leases for `me`; the round trips of claims and releases are one of `tasks`.
+    pub fn new(redis: Arc<Redis>, me: WorkerId, tasks: &Tasks) -> Self {
+        let scripted = Scripted { redis, me, claim: Script::new(CLAIM), release: Script::new(RELEASE), beat: Script::new(BEAT) };
+        let scripted = Arc::new(scripted);
+        let batch = Batch::start(Arc::clone(&scripted), tasks);
+        Self { scripted, batch }
     }
 }
 
@@ -131,50 +149,42 @@ fn millis(duration: Duration) -> u64 {
 #[async_trait]
 impl Leases for RedisLeases {
     async fn acquire(&self, session: &SessionKey) -> Result<Claim, Silent> {
-        let mut pipeline = redis::pipe();
-        self.claim(&mut pipeline, session, None);
-        pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
-        let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
-        let claim = self.judge(&owner, left_ms)?;
-        if claim != Claim::Mine {
-            let mut undo = redis::pipe();
-            undo.cmd("SREM").arg(sessions(&self.me)).arg(session.to_string()).ignore();
-            // A stray entry only makes an adopter ask for a lease that it will not get.
-            self.run::<()>(&undo).await.unwrap_or_default();
-        }
-        Ok(claim)
+        self.batch.claim(session).await
     }
 
     async fn take_over(&self, session: &SessionKey, from: &WorkerId) -> Result<Claim, Silent> {
         let mut pipeline = redis::pipe();
-        self.claim(&mut pipeline, session, Some(from));
-        pipeline.cmd("SADD").arg(sessions(&self.me)).arg(session.to_string()).ignore();
+        self.scripted.claim(&mut pipeline, session, Some(from));
+        pipeline.cmd("SADD").arg(sessions(&self.scripted.me)).arg(session.to_string()).ignore();
         pipeline.cmd("SREM").arg(sessions(from)).arg(session.to_string()).ignore();
-        let ((owner, left_ms),): ((String, i64),) = self.run(&pipeline).await?;
-        self.judge(&owner, left_ms)
+        let ((owner, left_ms),): ((String, i64),) = self.scripted.run(&pipeline).await?;
+        self.scripted.judge(&owner, left_ms)
     }
 
     async fn renew(&self, held: &[SessionKey]) -> Result<Vec<bool>, Silent> {
         let mut pipeline = redis::pipe();
         for session in held {
-            self.claim(&mut pipeline, session, None);
+            self.scripted.claim(&mut pipeline, session, None);
         }
-        let answers: Vec<(String, i64)> = self.run(&pipeline).await?;
-        Ok(answers.into_iter().map(|(owner, _)| owner == self.me.as_str()).collect())
+        let answers: Vec<(String, i64)> = self.scripted.run(&pipeline).await?;
+        Ok(answers.into_iter().map(|(owner, _)| owner == self.scripted.me.as_str()).collect())
     }
 
     async fn release(&self, session: &SessionKey) -> Result<(), Silent> {
-        let mut pipeline = redis::pipe();
-        pipeline.cmd("EVALSHA").arg(self.release.get_hash()).arg(1).arg(lease(session)).arg(self.me.as_str()).ignore();
-        pipeline.cmd("SREM").arg(sessions(&self.me)).arg(session.to_string()).ignore();
-        self.run(&pipeline).await
+        self.batch.release(session).await
     }
 
     async fn beat(&self) -> Result<Census, Silent> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("EVALSHA").arg(self.beat.get_hash()).arg(1).arg(WORKERS).arg(self.me.as_str()).arg(millis(STRIKE_OFF));
-        pipeline.cmd("PEXPIRE").arg(sessions(&self.me)).arg(millis(STRIKE_OFF)).ignore();
-        let (found,): (Vec<String>,) = self.run(&pipeline).await?;
+        pipeline
+            .cmd("EVALSHA")
+            .arg(self.scripted.beat.get_hash())
+            .arg(1)
+            .arg(WORKERS)
+            .arg(self.scripted.me.as_str())
+            .arg(millis(STRIKE_OFF));
+        pipeline.cmd("PEXPIRE").arg(sessions(&self.scripted.me)).arg(millis(STRIKE_OFF)).ignore();
+        let (found,): (Vec<String>,) = self.scripted.run(&pipeline).await?;
         let mut census = Census::default();
         for pair in found.chunks(2) {
             let [worker, age_ms] = pair else { continue };
@@ -188,7 +198,7 @@ impl Leases for RedisLeases {
     async fn sessions_of(&self, worker: &WorkerId) -> Result<Vec<SessionKey>, Silent> {
         let mut pipeline = redis::pipe();
         pipeline.cmd("SMEMBERS").arg(sessions(worker));
-        let (found,): (Vec<String>,) = self.run(&pipeline).await?;
+        let (found,): (Vec<String>,) = self.scripted.run(&pipeline).await?;
         Ok(found.iter().filter_map(|text| text.parse().ok()).collect())
     }
 
@@ -196,6 +206,6 @@ impl Leases for RedisLeases {
         let mut pipeline = redis::pipe();
         pipeline.cmd("ZREM").arg(WORKERS).arg(worker.as_str()).ignore();
         pipeline.cmd("DEL").arg(sessions(worker)).ignore();
-        self.run(&pipeline).await
+        self.scripted.run(&pipeline).await
     }
 }

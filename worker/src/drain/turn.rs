@@ -63,7 +63,7 @@ impl Drain<'_> {
         };
         if self.fence == 0 && self.is_beyond_log(waiting.at_ms) {
             let message = "the event is older than the log: whether it was done is unknown".to_owned();
-            return self.fail(turn, Failure { code: Code::OutcomeUnknown, message, copy: Some(waiting) }).await;
+            return Box::pin(self.fail(turn, Failure { code: Code::OutcomeUnknown, message, copy: Some(waiting) })).await;
         }
         let has_first = self.mailbox.hold(|hold| hold.has_first(event.seq));
         if let Some(attempt) = attempt::before_first_turn(self.is_first_turn, has_first) {
@@ -79,7 +79,7 @@ impl Drain<'_> {
             }
             Err(error) => {
                 let code = if matches!(error, event::Error::Foreign { .. }) { Code::IdentityForeign } else { Code::EnvelopeInvalid };
-                self.fail(turn, Failure { code, message: error.to_string(), copy: Some(waiting) }).await
+                Box::pin(self.fail(turn, Failure { code, message: error.to_string(), copy: Some(waiting) })).await
             }
         }
     }
@@ -88,39 +88,47 @@ impl Drain<'_> {
     pub(super) async fn carry_on(&mut self, mut turn: Open, input: &Input, trigger: &Trigger, waiting: Waiting) -> Result<(), Stop> {
         let bot = match self.desk.ports.directory.bot(&trigger.bot) {
             Ok(bot) => bot,
-            Err(message) => return self.fail(turn, Failure { code: Code::BotUnknown, message, copy: Some(waiting) }).await,
+            Err(message) => return Box::pin(self.fail(turn, Failure { code: Code::BotUnknown, message, copy: Some(waiting) })).await,
         };
         drop(waiting);
-        let history = if bot.wants_history() { self.history(turn.conversation).await? } else { Vec::new() };
+        let history = if bot.wants_history() { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
         loop {
             let view = bot::Turn { input, ordinal: turn.conversation.turn, steps: &turn.steps, history: &history };
             let thought = self.in_time(bot.think(view)).await?;
             let requests = match thought {
                 Ok(Thought::Call(requests)) => requests,
                 Ok(Thought::Reply(reply)) => return self.complete(turn, reply).await,
-                Err(bot::Error(message)) => return self.fail(turn, Failure { code: Code::BotFailed, message, copy: None }).await,
+                Err(bot::Error(message)) => {
+                    return Box::pin(self.fail(turn, Failure { code: Code::BotFailed, message, copy: None })).await;
+                }
             };
             let calls = match self.calls(&turn, requests) {
                 Ok(calls) => calls,
-                Err(message) => return self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None }).await,
+                Err(message) => return Box::pin(self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None })).await,
             };
-            let number = step_number(turn.steps.len()) + 1;
-            let intents = Intents { input: turn.unrecorded.take(), step: number, calls: calls.clone() };
-            self.append(&turn, RecordStep::Intents(intents)).await?;
-            let outcomes = self.run_calls(&turn, &calls).await?;
-            self.record_outcomes(&turn, number, outcomes.clone()).await?;
-            turn.steps.push(Step { calls, outcomes });
-            if self.desk.shutdown.is_cancelled() {
-                self.append(&turn, RecordStep::Checkpoint(Checkpoint {})).await?;
-                return Err(Stop::Yield(Duration::ZERO));
-            }
+            Box::pin(self.step(&mut turn, calls)).await?;
         }
+    }
+
+    /// Makes the calls of one step: intents, effects, outcomes.
+    async fn step(&mut self, turn: &mut Open, calls: Vec<Call>) -> Result<(), Stop> {
+        let number = step_number(turn.steps.len()) + 1;
+        let intents = Intents { input: turn.unrecorded.take(), step: number, calls: calls.clone() };
+        self.append(turn, RecordStep::Intents(intents)).await?;
+        let outcomes = self.run_calls(turn, &calls).await?;
+        self.record_outcomes(turn, number, outcomes.clone()).await?;
+        turn.steps.push(Step { calls, outcomes });
+        if self.desk.shutdown.is_cancelled() {
+            self.append(turn, RecordStep::Checkpoint(Checkpoint {})).await?;
+            return Err(Stop::Yield(Duration::ZERO));
+        }
+        Ok(())
     }
 
     async fn complete(&mut self, mut turn: Open, reply: String) -> Result<(), Stop> {
         if reply.len() > limit::STEP_BYTES_MAX {
             let message = format!("the reply has {} bytes, at most {} are kept", reply.len(), limit::STEP_BYTES_MAX);
-            return self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None }).await;
+            return Box::pin(self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None })).await;
         }
         let input = turn.unrecorded.take();
         self.append(&turn, RecordStep::Completed(Completed { input, reply })).await?;
