@@ -1,11 +1,12 @@
 //! Addresses and credentials of the two servers.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
 
 /// How to reach NATS.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct Nats {
     /// Addresses of NATS, separated by commas.
     #[arg(id = "nats", long = "nats", env = "CUEPOINT_NATS", value_name = "URL", default_value = "nats://127.0.0.1:4222")]
@@ -16,7 +17,7 @@ pub struct Nats {
 }
 
 /// How to reach Redis.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct Redis {
     /// Address of Redis; may carry a password, so prefer the environment.
     #[arg(
@@ -28,4 +29,30 @@ pub struct Redis {
         hide_env_values = true
     )]
     pub url: String,
+}
+
+// Addresses may carry passwords, so neither is printed.
+
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nats").field("creds", &self.creds).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Nats, Redis};
+
+    #[test]
+    fn a_password_in_an_address_is_never_printed() {
+        let redis = Redis { url: "redis://:hunter2@127.0.0.1".into() };
+        let nats = Nats { url: "nats://me:hunter2@127.0.0.1".into(), creds: None };
+        assert!(!format!("{redis:?}{nats:?}").contains("hunter2"));
+    }
 }

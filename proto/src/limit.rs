@@ -21,6 +21,8 @@ pub const ENVELOPE_BYTES_MAX: usize = 640 * 1024;
 /// An envelope, a step and the frame of a record together stay below the 1 MiB that nats-server
 /// takes unless it is told otherwise.
 pub const STEP_BYTES_MAX: usize = 320 * 1024;
+/// Largest result of one call, in bytes of JSON.
+pub const RESULT_BYTES_MAX: usize = STEP_BYTES_MAX / 2;
 /// Largest default text of a trigger, in bytes.
 pub const TRIGGER_TEXT_BYTES_MAX: usize = 32 * 1024;
 /// Longest media type that is kept, in bytes.
@@ -129,6 +131,6 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time-out of an outgoing HTTP call.
 pub const FETCH_TIMEOUT_MAX: Duration = Duration::from_mins(5);
 /// Largest response body of an outgoing HTTP call that is kept, in bytes.
-pub const FETCH_BYTES_MAX: usize = 256 * 1024;
+pub const FETCH_BYTES_MAX: usize = 128 * 1024;
 /// How many redirects an outgoing HTTP call follows.
 pub const FETCH_REDIRECTS_MAX: usize = 5;

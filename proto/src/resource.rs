@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::id::{BotId, TriggerId};
-use crate::limit::{SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX};
+use crate::limit::{SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
 use crate::wire;
 
 /// Why an entry of the bucket is not usable.
@@ -26,6 +26,9 @@ pub enum Error {
     /// A closed trigger has no secret.
     #[error("the trigger is not open and has no secret")]
     NoSecret,
+    /// The default text is over the maximum.
+    #[error("the text has at most {TRIGGER_TEXT_BYTES_MAX} bytes")]
+    Text,
     /// The session duration is over the maximum.
     #[error("a session lasts at most {} ms", SESSION_DURATION_MAX.as_millis())]
     Duration,
@@ -149,6 +152,9 @@ impl Trigger {
         let secret = <[u8; 32]>::try_from(trigger.secret_digest.as_ref()).ok().map(SecretDigest);
         if secret.is_none() && !trigger.open {
             return Err(Error::NoSecret);
+        }
+        if trigger.text.len() > TRIGGER_TEXT_BYTES_MAX {
+            return Err(Error::Text);
         }
         let session_duration = trigger.session_duration_ms.map_or(SESSION_DURATION_DEFAULT, Duration::from_millis);
         if session_duration > SESSION_DURATION_MAX {

@@ -6,7 +6,7 @@
 //! alternating rounds, and what counts is the ratio of the medians; absolute figures are printed
 //! beside it and gate nothing.
 //!
-//! `bench` runs all parts; `bench accept drain` only those; results go to `target/bench/latest.json`.
+//! `bench` runs all parts; `bench --part accept --part drain` only those; results go to `target/bench/latest.json`.
 
 #![expect(clippy::disallowed_methods, clippy::panic, clippy::expect_used, reason = "a benchmark has no one to report to but its reader")]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]

@@ -288,6 +288,8 @@ mod tests {
         check_trigger("id: t, bot: b, secret: { env: A, file: b }", "f.yaml:2:30: triggers[0].secret: must be one of");
         check_trigger("id: t, bot: b, sessionDuration: 32d", "f.yaml:2:39: triggers[0].sessionDuration: a session lasts at most");
         check_trigger("id: t, bot: b, sessionDuration: -1", "f.yaml:2:39: triggers[0].sessionDuration: must not be negative");
+        let long = format!("id: t, bot: b, text: {}", "x".repeat(40_000));
+        check_trigger(&long, "f.yaml:2:28: triggers[0].text: has 40000 bytes, at most 32768 are taken");
         check_trigger("id: t, bot: b, authenticate: maybe", "f.yaml:2:36: triggers[0].authenticate: must be true or false, not text");
         check(
             &format!("triggers:\n  - {{ id: t, bot: b }}\n  - {{ id: t, bot: b }}\n{BOT}"),

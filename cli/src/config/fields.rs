@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use proto::limit::TRIGGER_TEXT_BYTES_MAX;
+
 use super::fault::Fault;
 use super::tree::{Entry, Node, Place, Value};
 
@@ -52,7 +54,15 @@ impl<'a> Fields<'a> {
     /// Takes a field that holds text; empty where it is not there.
     pub(super) fn text(&mut self, name: &'static str, faults: &mut Vec<Fault>) -> String {
         let path = self.path_of(name);
-        self.take(name).and_then(|node| text(node, path, faults)).unwrap_or_default().to_owned()
+        let Some(node) = self.take(name) else { return String::new() };
+        match text(node, path.clone(), faults) {
+            Some(text) if text.len() > TRIGGER_TEXT_BYTES_MAX => {
+                let reason = format!("has {} bytes, at most {TRIGGER_TEXT_BYTES_MAX} are taken", text.len());
+                faults.push(Fault { at: node.at, path, reason });
+                String::new()
+            }
+            text => text.unwrap_or_default().to_owned(),
+        }
     }
 
     /// Takes a field that holds true or false.

@@ -7,7 +7,7 @@
 
 use std::error::Error as _;
 
-use proto::limit::{FETCH_BYTES_MAX, FETCH_REDIRECTS_MAX};
+use proto::limit::{FETCH_BYTES_MAX, FETCH_REDIRECTS_MAX, RESULT_BYTES_MAX};
 use proto::wire::Doubt;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER};
@@ -20,8 +20,6 @@ use super::egress::{Policy, Refusal};
 mod guard;
 mod request;
 
-/// Largest result, in bytes of JSON: escaping may make a body longer.
-const RESULT_BYTES_MAX: usize = 2 * FETCH_BYTES_MAX;
 /// How many characters of the body of an error response are told.
 const SNIPPET_CHARS_MAX: usize = 200;
 /// Longest response header that is told, in bytes.

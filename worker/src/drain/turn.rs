@@ -182,8 +182,8 @@ impl Drain<'_> {
             let key = effect_key(&self.mailbox.session, turn.event, &call.id);
             let began = Instant::now();
             let end = match self.desk.ports.abilities.run(call, &key).await {
-                Ok(result) if result.len() > limit::STEP_BYTES_MAX / 2 => {
-                    OutcomeEnd::Error(format!("the result has {} bytes, at most {} are kept", result.len(), limit::STEP_BYTES_MAX / 2))
+                Ok(result) if result.len() > limit::RESULT_BYTES_MAX => {
+                    OutcomeEnd::Error(format!("the result has {} bytes, at most {} are kept", result.len(), limit::RESULT_BYTES_MAX))
                 }
                 Ok(result) => OutcomeEnd::Result(result),
                 Err(error) => OutcomeEnd::Error(error),

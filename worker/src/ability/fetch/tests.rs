@@ -1,5 +1,6 @@
 //! Calls to a real server on the loopback address.
 
+use proto::limit::{FETCH_BYTES_MAX, RESULT_BYTES_MAX};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -65,9 +66,9 @@ async fn answer(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
     let answer = match path.as_str() {
         "/json" => body("application/problem+json; charset=utf-8", r#"{"a":[1]}"#),
         "/broken" => body("application/json", "{"),
-        "/full" => body("text/plain", &"x".repeat(256 * 1024)),
-        "/large" => body("text/plain", &"x".repeat(256 * 1024 + 1)),
-        "/escaped" => body("text/plain", &"\0".repeat(256 * 1024)),
+        "/full" => body("text/plain", &"x".repeat(FETCH_BYTES_MAX)),
+        "/large" => body("text/plain", &"x".repeat(FETCH_BYTES_MAX + 1)),
+        "/escaped" => body("text/plain", &"\0".repeat(FETCH_BYTES_MAX)),
         "/inwards" => redirect("http://169.254.169.254/latest/meta-data/"),
         "/name" => redirect(&format!("http://localhost:{}/text", stream.local_addr().unwrap().port())),
         "/loop" => redirect("/loop"),
@@ -124,9 +125,9 @@ async fn a_body_is_json_where_it_says_so() {
 #[tokio::test]
 async fn bodies_over_the_cap_are_refused() {
     let (server, fetch) = (Server::start().await, fetch(&["127.0.0.1"]));
-    assert_eq!(get(&fetch, server.url("/full")).await.unwrap()["body"].as_str().map(str::len), Some(256 * 1024));
-    assert_eq!(get(&fetch, server.url("/large")).await, Err("the response is over 262144 bytes".into()));
-    assert_eq!(get(&fetch, server.url("/escaped")).await, Err("the response is over 524288 bytes as JSON".into()));
+    assert_eq!(get(&fetch, server.url("/full")).await.unwrap()["body"].as_str().map(str::len), Some(FETCH_BYTES_MAX));
+    assert_eq!(get(&fetch, server.url("/large")).await, Err(format!("the response is over {FETCH_BYTES_MAX} bytes")));
+    assert_eq!(get(&fetch, server.url("/escaped")).await, Err(format!("the response is over {RESULT_BYTES_MAX} bytes as JSON")));
 }
 
 #[tokio::test]
