@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adoption::Adoption;
 use crate::drain::letter;
 use crate::drain::{Drain, Stop};
-use crate::mailbox::hold::{Held, Taken};
+use crate::mailbox::hold::{Held, Hold, Taken};
 use crate::mailbox::{Lease, Mailbox};
 use crate::port::{Claim, Delivery, HandOver, Ports, Reply, Settle, Waiting};
 
@@ -134,11 +134,12 @@ impl Desk {
     /// Puts a delivery into its session's mailbox, which is made where there is none.
     fn place(self: &Arc<Self>, delivery: Delivery, is_forwarded: bool, origin: Origin) {
         let (session, event, reply) = (delivery.session.clone(), delivery.event, delivery.reply.clone());
-        let (mailbox, is_new) = {
+        let (taken, new) = {
+            // Under the lock of the map: a mailbox that is taken away in between would swallow the delivery.
             let mut map = self.map();
             match map.get(&session) {
                 Some(known) if known.epoch > event.epoch => return,
-                Some(known) if known.epoch == event.epoch => (Arc::clone(known), false),
+                Some(known) if known.epoch == event.epoch => (known.take(delivery, is_forwarded), None),
                 older => {
                     if older.is_none() && map.len() >= limit::MAILBOXES_MAX {
                         drop(map);
@@ -149,11 +150,11 @@ impl Desk {
                     }
                     let mailbox = Arc::new(Mailbox::new(session.clone(), event.epoch));
                     map.insert(session, Arc::clone(&mailbox));
-                    (mailbox, true)
+                    (mailbox.take(delivery, is_forwarded), Some(mailbox))
                 }
             }
         };
-        match mailbox.take(delivery, is_forwarded) {
+        match taken {
             Taken::Held => {}
             Taken::Settled(reply) => self.settle_later(reply, Settle::Ack),
             Taken::Parked(reply) => {
@@ -161,7 +162,7 @@ impl Desk {
                 self.settle_later(reply, Settle::Nak(limit::PARK_MIN + spread));
             }
         }
-        if is_new {
+        if let Some(mailbox) = new {
             self.start(mailbox, origin);
         }
     }
@@ -222,8 +223,8 @@ impl Desk {
                 return;
             }
             Stop::Yield(delay) => {
-                for held in mailbox.hold(crate::mailbox::hold::Hold::empty) {
-                    self.ports.broker.settle(&held.delivery.reply, Settle::Nak(delay)).await;
+                for reply in mailbox.hold(Hold::give_up) {
+                    self.ports.broker.settle(&reply, Settle::Nak(delay)).await;
                 }
             }
             Stop::Release | Stop::ReadAgain => {}
@@ -248,7 +249,7 @@ impl Desk {
             map.remove(&mailbox.session);
         }
         drop(map);
-        mailbox.hold(crate::mailbox::hold::Hold::empty)
+        mailbox.hold(Hold::empty)
     }
 
     async fn pass_on(self: &Arc<Self>, held: Held, owner: &WorkerId, left: Duration, hops: u8) {

@@ -93,7 +93,13 @@ impl Hold {
         self.parked.clear();
     }
 
-    /// Takes everything out.
+    /// Takes all replies out, also of deliveries that were put off: whoever is next need not wait for those.
+    pub fn give_up(&mut self) -> Vec<Reply> {
+        let held = std::mem::take(&mut self.held).into_values().map(|held| held.delivery.reply);
+        held.chain(std::mem::take(&mut self.parked).into_values()).collect()
+    }
+
+    /// Takes the held deliveries out.
     pub fn empty(&mut self) -> Vec<Held> {
         self.parked.clear();
         std::mem::take(&mut self.held).into_values().collect()
