@@ -60,6 +60,8 @@ pub const ACK_WAIT: Duration = Duration::from_secs(5);
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(1_600);
 /// How many deliveries a mailbox holds; further ones are put off.
 pub const HELD_MAX: usize = 16;
+/// How many deliveries a mailbox holds while its lease is asked for: all that a worker has asked the broker for.
+pub const HELD_CLAIMING_MAX: usize = 2 * PULL_BATCH_MAX;
 /// How many deliveries that were put off a mailbox remembers, so that it can ack them once committed.
 pub const PARKED_MAX: usize = 1_024;
 /// Shortest delay of a delivery that a full mailbox puts off.

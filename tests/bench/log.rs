@@ -25,7 +25,7 @@ pub(crate) async fn rate(context: &Context, before: u64, total: u64) -> anyhow::
             began = Some((Instant::now(), done));
         }
         if done >= total {
-            let (at, from) = began.unwrap_or((Instant::now(), 0));
+            let (at, from) = began.unwrap_or_else(|| (Instant::now(), 0));
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
             return Ok((total - from) as f64 / at.elapsed().as_secs_f64());
         }

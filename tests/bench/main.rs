@@ -8,7 +8,7 @@
 //!
 //! `bench` runs all parts; `bench --part accept --part drain` only those; results go to `target/bench/latest.json`.
 
-#![expect(clippy::disallowed_methods, clippy::panic, clippy::expect_used, reason = "a benchmark has no one to report to but its reader")]
+#![expect(clippy::disallowed_methods, clippy::expect_used, reason = "a benchmark has no one to report to but its reader")]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
 use std::process::ExitCode;

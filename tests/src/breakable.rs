@@ -1,5 +1,7 @@
 //! A real server that a test breaks while others use it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cuepoint::server::Server;
 use tokio::sync::Mutex;
 
@@ -8,12 +10,13 @@ use tokio::sync::Mutex;
 pub struct Breakable {
     url: String,
     port: u16,
+    was_broken: AtomicBool,
     server: Mutex<Server>,
 }
 
 impl Breakable {
     pub(crate) fn new(server: Server) -> Self {
-        Self { url: server.url(), port: server.port(), server: Mutex::new(server) }
+        Self { url: server.url(), port: server.port(), was_broken: AtomicBool::new(false), server: Mutex::new(server) }
     }
 
     /// The address for clients; the same over restarts.
@@ -26,8 +29,14 @@ impl Breakable {
         self.port
     }
 
+    /// Whether it was ever killed or frozen: a call that timed out then may have run later.
+    pub fn was_broken(&self) -> bool {
+        self.was_broken.load(Ordering::Relaxed)
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     pub async fn kill(&self) {
+        self.was_broken.store(true, Ordering::Relaxed);
         self.server.lock().await.kill().await.expect("a server can be killed");
     }
 
@@ -38,6 +47,7 @@ impl Breakable {
 
     /// Stops it in its tracks, with its connections open (SIGSTOP).
     pub async fn freeze(&self) {
+        self.was_broken.store(true, Ordering::Relaxed);
         self.server.lock().await.freeze().expect("a server can be frozen");
     }
 

@@ -89,6 +89,11 @@ impl Desk {
         self.map().values().cloned().collect()
     }
 
+    /// Whether this worker has a session.
+    pub fn has(&self, session: &SessionKey) -> bool {
+        self.map().contains_key(session)
+    }
+
     /// How many turns may begin right now.
     pub fn free_turns(&self) -> usize {
         self.turns.available_permits()
@@ -211,7 +216,7 @@ impl Desk {
                 return;
             }
         }
-        let stop = Drain::new(self, mailbox).run().await;
+        let stop = Drain::new(self, mailbox, origin.from.is_some()).run().await;
         self.end(mailbox, stop).await;
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The drain reads where the log stands, takes up a turn that was left open, and then runs one
 //! turn after another for whatever waits in EVENTS. It looks for a further event while something
-//! came or is held; an event that was never delivered will be, and wakes it then.
+//! came or is held; an event that was never delivered will be, and wakes it then. A session that
+//! was another worker's is first looked through to its end.
 //!
 //! Invariant: nothing is acked before a record with its sequence as cursor is in the log.
 
@@ -44,6 +45,7 @@ pub enum Stop {
 const UNAVAILABLE_DELAY: Duration = Duration::from_secs(1);
 
 /// One owner's work on one session.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that the protocol asks after")]
 pub(crate) struct Drain<'a> {
     desk: &'a Arc<Desk>,
     mailbox: &'a Mailbox,
@@ -58,10 +60,13 @@ pub(crate) struct Drain<'a> {
     is_first_turn: bool,
     has_landed: bool,
     has_reread: bool,
+    /// Whether to look until nothing is found: another worker may have had deliveries that nobody brings soon.
+    is_thorough: bool,
 }
 
 impl<'a> Drain<'a> {
-    pub(crate) fn new(desk: &'a Arc<Desk>, mailbox: &'a Mailbox) -> Self {
+    /// A drain of a session that was another worker's, or whose events were delivered before, is thorough.
+    pub(crate) fn new(desk: &'a Arc<Desk>, mailbox: &'a Mailbox, was_anothers: bool) -> Self {
         Self {
             desk,
             mailbox,
@@ -75,6 +80,7 @@ impl<'a> Drain<'a> {
             is_first_turn: true,
             has_landed: false,
             has_reread: false,
+            is_thorough: was_anothers || !mailbox.hold(|hold| hold.is_fresh()),
         }
     }
 
@@ -103,10 +109,11 @@ impl<'a> Drain<'a> {
             if self.desk.shutdown.is_cancelled() {
                 return Err(Stop::Yield(Duration::ZERO));
             }
-            if let Some(waiting) = self.find_next().await? {
-                self.turn(waiting).await?;
+            match self.find_next().await? {
+                Some(waiting) => self.turn(waiting).await?,
+                None => self.is_thorough = false,
             }
-            if !self.mailbox.has_reason() {
+            if !self.is_thorough && !self.mailbox.has_reason() {
                 drop(slot.take());
                 self.linger().await?;
                 slot = Some(self.slot().await?);

@@ -65,7 +65,9 @@ impl Mailbox {
     pub fn take(&self, delivery: Delivery, is_forwarded: bool) -> Taken {
         let taken = {
             let mut inbox = self.inbox();
-            let taken = inbox.hold.take(delivery, is_forwarded);
+            // Until it is known whose the session is, what comes is kept, so that it can all be handed over.
+            let held_max = if inbox.lease == Lease::Claiming { limit::HELD_CLAIMING_MAX } else { limit::HELD_MAX };
+            let taken = inbox.hold.take(delivery, is_forwarded, held_max);
             inbox.came |= !matches!(taken, Taken::Settled(_));
             taken
         };

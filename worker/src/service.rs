@@ -57,6 +57,8 @@ pub struct Running {
     client: Client,
     leases: Arc<RedisLeases>,
     offers: CancellationToken,
+    /// Cancelled once the intake has given back what it had not begun.
+    intake_ended: CancellationToken,
     drain_deadline: Duration,
 }
 
@@ -81,7 +83,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         tasks: tasks.clone(),
     };
     let desk = Desk::new(ports, id.clone(), config.turns, shutdown.clone());
-    let offers = CancellationToken::new();
+    let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
     let (intake_desk, intake_client, offers_client) = (Arc::clone(&desk), client.clone(), client.clone());
     let (offers_desk, offers_ended) = (Arc::clone(&desk), offers.clone());
     tasks.spawn(async move {
@@ -89,8 +91,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
             tracing::error!(%error, "hand-overs cannot be answered");
         }
     });
+    let intake_ends = intake_ended.clone().drop_guard();
     upkeep::start(&desk);
     tasks.spawn(async move {
+        let _ends = intake_ends;
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
@@ -99,7 +103,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
         intake::run(intake_client, intake_desk, shutdown).await;
     });
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, drain_deadline: config.drain_deadline })
+    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
 }
 
 /// Waits for a broker that can be used and for the configuration.
@@ -119,6 +123,7 @@ impl Running {
     pub async fn finished(self) -> Result<(), Error> {
         self.desk.shutdown.cancelled().await;
         let deadline = Instant::now() + self.drain_deadline;
+        drop(tokio::time::timeout_at(deadline, self.intake_ended.cancelled()).await);
         let left = self.desk.drained(deadline).await;
         self.offers.cancel();
         if let Err(error) = self.client.flush().await {

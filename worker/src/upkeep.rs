@@ -54,6 +54,10 @@ async fn renew(desk: &Desk) {
         for (mailbox, is_kept) in batch.iter().zip(kept) {
             if is_kept {
                 mailbox.set_lease(Lease::Mine(asked_at));
+                if !desk.has(&mailbox.session) {
+                    // It was let go while the renewal was on its way, which brought the lease back.
+                    desk.ports.leases.release(&mailbox.session).await.unwrap_or_default();
+                }
             } else {
                 tracing::info!(session.key = %mailbox.session, "the lease is lost");
                 mailbox.ended.cancel();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::limit::{HELD_MAX, PARKED_MAX};
+use proto::limit::PARKED_MAX;
 
 use crate::port::{Delivery, Reply};
 
@@ -39,8 +39,8 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Takes a delivery.
-    pub fn take(&mut self, delivery: Delivery, is_forwarded: bool) -> Taken {
+    /// Takes a delivery where at most `held_max` are held.
+    pub fn take(&mut self, delivery: Delivery, is_forwarded: bool, held_max: usize) -> Taken {
         let seq = delivery.event.seq;
         if self.cursor.is_some_and(|cursor| seq <= cursor) {
             return Taken::Settled(delivery.reply);
@@ -50,7 +50,7 @@ impl Hold {
             held.delivery = Delivery { is_first: held.delivery.is_first && delivery.is_first, ..delivery };
             return Taken::Held;
         }
-        if self.held.len() >= HELD_MAX {
+        if self.held.len() >= held_max {
             if self.parked.len() < PARKED_MAX || self.parked.contains_key(&seq) {
                 self.parked.insert(seq, delivery.reply.clone());
             }
@@ -80,6 +80,11 @@ impl Hold {
     /// Whether the first delivery of an event is held.
     pub fn has_first(&self, seq: u64) -> bool {
         self.held.get(&seq).is_some_and(|held| held.delivery.is_first)
+    }
+
+    /// Whether all that is held was never delivered or handed over before.
+    pub fn is_fresh(&self) -> bool {
+        self.held.values().all(|held| held.delivery.is_first && !held.is_forwarded)
     }
 
     /// Whether something is held or parked that is not committed.
@@ -116,7 +121,9 @@ mod tests {
     use proptest::prelude::*;
     use proto::id::{Epoch, EventSeq};
 
-    use super::{Delivery, HELD_MAX, Hold, Reply, Taken};
+    use proto::limit::HELD_MAX;
+
+    use super::{Delivery, Hold, Reply, Taken};
 
     fn delivery(seq: u64, count: u32) -> Delivery {
         let event = EventSeq { epoch: Epoch::from_second(1), seq };
@@ -126,9 +133,9 @@ mod tests {
     #[test]
     fn a_redelivery_replaces_the_reply_and_is_not_first() {
         let mut hold = Hold::default();
-        assert_eq!(hold.take(delivery(5, 1), false), Taken::Held);
+        assert_eq!(hold.take(delivery(5, 1), false, HELD_MAX), Taken::Held);
         assert!(hold.has_first(5));
-        assert_eq!(hold.take(delivery(5, 2), false), Taken::Held);
+        assert_eq!(hold.take(delivery(5, 2), false, HELD_MAX), Taken::Held);
         assert!(!hold.has_first(5));
         assert_eq!(hold.commit(5), [Reply("5/2".into())]);
     }
@@ -137,18 +144,18 @@ mod tests {
     fn what_is_committed_is_settled_on_sight() {
         let mut hold = Hold::default();
         assert_eq!(hold.commit(7), []);
-        assert_eq!(hold.take(delivery(7, 3), false), Taken::Settled(Reply("7/3".into())));
-        assert_eq!(hold.take(delivery(8, 1), false), Taken::Held);
+        assert_eq!(hold.take(delivery(7, 3), false, HELD_MAX), Taken::Settled(Reply("7/3".into())));
+        assert_eq!(hold.take(delivery(8, 1), false, HELD_MAX), Taken::Held);
     }
 
     #[test]
     fn a_full_hold_parks_and_settles_what_it_parked() {
         let mut hold = Hold::default();
         for seq in 1..=HELD_MAX as u64 {
-            assert_eq!(hold.take(delivery(seq, 1), false), Taken::Held);
+            assert_eq!(hold.take(delivery(seq, 1), false, HELD_MAX), Taken::Held);
         }
         let late = HELD_MAX as u64 + 1;
-        assert_eq!(hold.take(delivery(late, 1), false), Taken::Parked(Reply(format!("{late}/1"))));
+        assert_eq!(hold.take(delivery(late, 1), false, HELD_MAX), Taken::Parked(Reply(format!("{late}/1"))));
         assert_eq!(hold.commit(late).len(), HELD_MAX + 1);
         assert!(!hold.is_waiting());
     }
@@ -165,7 +172,7 @@ mod tests {
                         let settled: u64 = reply.split('/').next().unwrap().parse().unwrap();
                         prop_assert!(settled <= cursor);
                     }
-                } else if let Taken::Settled(_) = hold.take(delivery(seq, kind), false) {
+                } else if let Taken::Settled(_) = hold.take(delivery(seq, kind), false, HELD_MAX) {
                     prop_assert!(seq <= cursor);
                 }
                 prop_assert!(hold.replies().len() <= HELD_MAX);
