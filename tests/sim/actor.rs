@@ -69,6 +69,7 @@ impl Bot for Obedient {
     async fn think(&self, turn: Turn<'_>) -> Result<Thought, Error> {
         self.world.pass(&self.me).await;
         let text = turn.input.text.as_str();
+        assert_ne!(text, "panic", "as the event says");
         if text == "poison" {
             self.world.crash(&self.me).await;
         }

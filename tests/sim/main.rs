@@ -24,12 +24,14 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 fn run(seed: u64, is_loud: bool) -> Result<world::Summary, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let world = world::World::new(seed, is_loud);
-    let traced = world.clone();
-    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(world.run())));
-    let ended = ended.unwrap_or_else(|_| Err("a panic".to_owned()));
-    ended.map_err(|fault| format!("seed {seed}: {fault}\n{}", traced.trace()))
+    finish(&world).map_err(|fault| format!("seed {seed}: {fault}\n{}", world.trace()))
+}
+
+fn finish(world: &world::World) -> Result<world::Summary, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(world.clone().run())));
+    ended.unwrap_or_else(|_| Err("a panic".to_owned()))
 }
 
 #[test]
@@ -47,6 +49,12 @@ fn every_seed_keeps_every_invariant() {
     // A simulation in which nothing goes wrong would prove nothing.
     assert!(total.crashes > seeds && total.refused > 0 && total.lost_answers > 0 && total.wipes > 0 && total.resumed > 0, "{total:?}");
     assert!(total.in_doubt > 0 && total.dead > 0, "{total:?}");
+}
+
+#[test]
+fn events_on_which_the_bot_panics_are_given_up_and_nothing_stays_owned() {
+    let summary = finish(&world::World::of(1, "panic")).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(summary.dead, world::SESSIONS * world::EVENTS);
 }
 
 #[test]

@@ -24,9 +24,9 @@ use crate::lease::SimLeases;
 /// How many workers live at once.
 const WORKERS: usize = 3;
 /// How many sessions there are.
-const SESSIONS: u64 = 4;
+pub(crate) const SESSIONS: u64 = 4;
 /// How many events each session gets.
-const EVENTS: u64 = 6;
+pub(crate) const EVENTS: u64 = 6;
 /// How long things go wrong.
 const FAULTS_FOR: Duration = Duration::from_secs(25);
 /// How long everything may take to come to its end after that.
@@ -108,6 +108,8 @@ pub(crate) struct State {
     fault: Option<String>,
     trace: Vec<String>,
     is_loud: bool,
+    /// What every event says, where they are not mixed.
+    only: Option<&'static str>,
     began: Option<Instant>,
 }
 
@@ -235,6 +237,14 @@ impl World {
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
+    /// A world without faults in which every event says the same.
+    pub(crate) fn of(seed: u64, only: &'static str) -> Self {
+        let world = Self::new(seed, false);
+        world.state().only = Some(only);
+        world.state().is_faulty = false;
+        world
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -309,6 +319,7 @@ impl World {
         let mut state = self.state();
         let session: SessionKey = format!("t.s{}", number % SESSIONS).parse().expect("a session key");
         let text = match state.next() % 10 {
+            _ if state.only.is_some() => state.only.unwrap_or_default(),
             0 => "poison",
             1 | 2 => "call retry",
             3 | 4 => "call fail",

@@ -65,6 +65,19 @@ pub struct Desk {
     epoch: Mutex<Option<Epoch>>,
 }
 
+/// A mailbox's place on the desk: given up however its task ends, also by a panic, or its session would
+/// stay owned for ever. A task that panics leaves its event to a redelivery, which counts as an attempt.
+struct Place<'a> {
+    desk: &'a Desk,
+    mailbox: &'a Arc<Mailbox>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        drop(self.desk.remove(self.mailbox));
+    }
+}
+
 impl Desk {
     /// A desk without sessions, with room for so many turns at once.
     pub fn new(ports: Ports, me: WorkerId, turns: usize, shutdown: CancellationToken) -> Arc<Self> {
@@ -190,13 +203,14 @@ impl Desk {
     fn start(self: &Arc<Self>, mailbox: Arc<Mailbox>, origin: Origin) {
         let desk = Arc::clone(self);
         self.ports.tasks.spawn(async move {
-            let ended = mailbox.ended.clone();
+            let place = Place { desk: &desk, mailbox: &mailbox };
             tokio::select! {
                 biased;
                 // Lost or void: no append, no ack, no release.
-                () = ended.cancelled() => drop(desk.remove(&mailbox)),
+                () = mailbox.ended.cancelled() => {}
                 () = desk.own(&mailbox, origin) => {}
             }
+            drop(place);
         });
     }
 

@@ -139,8 +139,9 @@ impl Drain<'_> {
     /// Ends a turn without a reply: the copy first, then the record, then the ack.
     pub(super) async fn fail(&mut self, mut turn: Open, failure: Failure) -> Result<(), Stop> {
         let Failure { code, message, copy } = failure;
+        // The message may quote what a caller or a page said: it stands in the record, not in the log line.
+        tracing::warn!(session.key = %self.mailbox.session, event.seq = turn.event.seq, code = code.as_str(), dead = copy.is_some(), "a turn failed");
         let dead = copy.is_some();
-        tracing::warn!(session.key = %self.mailbox.session, event.seq = turn.event.seq, code = code.as_str(), dead, "a turn failed: {message}");
         if let Some(waiting) = copy {
             let cause = letter::Cause { code, reason: message.clone(), attempts: turn.attempt };
             let place = letter::Place::Session(&self.mailbox.session);
