@@ -2,7 +2,7 @@
 //!
 //! A delivery for a session of this worker costs no I/O. For any other the mailbox is put in place
 //! first and the lease asked for second; if another worker has it, the delivery is handed over,
-//! and the owner acks it. Nothing here runs a turn: that is the [`drain`]'s.
+//! and the owner acks it. Nothing here runs a turn: that is the [`crate::drain`]'s.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
