@@ -43,7 +43,12 @@ pub async fn report(client: &Client, receipt: &Receipt) -> Result<Report, journa
         return Ok(found);
     }
     if in_dead(client, session, event).await? {
-        return Ok(Report::bare(Status::Dead));
+        // The record follows the copy, and has more to say.
+        let last = journal::last_from_leader(client, session).await?;
+        return Ok(in_log(client, session, event, last)
+            .await?
+            .filter(|found| found.status.is_final())
+            .unwrap_or_else(|| Report::bare(Status::Dead)));
     }
     if is_queued(client, session, event).await? {
         return Ok(Report::bare(Status::Queued));

@@ -19,5 +19,5 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<(), Error> {
     let document = Document::load(&options.file)?;
     let (triggers, bots) = (document.triggers.len(), document.bots.len());
-    Ok(output::line(format!("{}: right, with {triggers} triggers and {bots} bots", options.file.display()))?)
+    Ok(output::line(format!("{}: right; triggers: {triggers}, bots: {bots}", options.file.display()))?)
 }

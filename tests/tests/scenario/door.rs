@@ -10,10 +10,10 @@ use reqwest::Method;
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::ledger::terminals;
-use tests::resource::{SECRET, scripted, trigger};
+use tests::resource::{SECRET, rules, scripted, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
-use tests::system::API_TOKEN;
+use tests::system::{API_TOKEN, System};
 use tests::view::Logged;
 
 use crate::{SOON, session, small, system};
@@ -214,6 +214,21 @@ async fn a_conversation_ends_with_its_window() {
     assert!(of(&first).iter().all(|at| at - opened_at < window_ms), "the window is fixed from the opening event");
     assert!(of(&next)[0] - opened_at >= window_ms);
     assert_eq!(system.list(&next).send().await.ok().told().len(), 2, "a conversation has its own messages only");
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_reads_what_was_said_before_whoever_owned_the_session_then() {
+    let recall = rules("recall", json!({ "rules": [{ "reply": "before: {{ history | map(attribute='text') | join(',') }}" }] }));
+    let mut system = small().with(trigger("orders").bot("recall")).with(recall).start().await;
+    let say = async |system: &System, text: &str| {
+        system.call("orders").said("s", text).query("wait=10").send().await.ok().str("/text").to_owned()
+    };
+    assert_eq!(say(&system, "a").await, "before: ");
+    assert_eq!(say(&system, "b").await, "before: a,before: ", "the owner has it in memory");
+    system.worker(0).stop().await;
+    system.start_worker(Setup::here()).await;
+    assert_eq!(say(&system, "c").await, "before: a,before: ,b,before: a,before: ", "another worker reads it from the log");
     system.finish().await;
 }
 
