@@ -41,7 +41,8 @@ pub(crate) struct Submission {
     /// Where it goes.
     pub(crate) session: SessionKey,
     event: Event,
-    trace: Traceparent,
+    /// The caller's trace. Without one the event has none: an id that nobody recorded spans under is only weight.
+    trace: Option<Traceparent>,
     message_id: Option<String>,
 }
 
@@ -54,34 +55,16 @@ pub(crate) struct Accepted {
     pub(crate) is_replay: bool,
 }
 
-/// Random bytes for one call, drawn at once.
-struct Draw {
-    trace: [u8; 24],
-    unique: [u8; 16],
-}
-
-impl Draw {
-    fn new() -> Self {
-        let (mut trace, mut unique) = ([0; 24], [0; 16]);
-        for (slot, byte) in trace.iter_mut().chain(&mut unique).zip(chance::bytes::<40>()) {
-            *slot = byte;
-        }
-        Self { trace, unique }
-    }
-}
-
 impl Submission {
-    /// Addresses an event. A caller's trace goes on, anything else starts one.
+    /// Addresses an event.
     pub(crate) fn new(door: &Door, trigger: TriggerId, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
-        let draw = Draw::new();
-        let continued = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
         let token = match (session::string(event.session.as_deref(), &event.contact), key) {
             (Some(string), _) => session::token(string),
             (None, Some(key)) => session::token_of_key(&trigger, key.as_str()),
-            (None, None) => session::fresh_token(draw.unique),
+            (None, None) => session::fresh_token(chance::bytes()),
         };
         let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger, key));
-        let trace = continued.unwrap_or_else(|| Traceparent::start(draw.trace));
         Self { session: SessionKey { trigger, token }, event, trace, message_id }
     }
 
@@ -92,7 +75,11 @@ impl Submission {
             // Boxed, so that calls without a key do not carry the room for it.
             Some(message_id) => Box::pin(self.send_keyed(door, message_id)).await,
         };
-        sent.map_err(|error| ApiError { trace_id: Some(self.trace.trace_id().to_owned()), ..error })
+        // A failed call gets an id by which caller and operator can speak of it.
+        sent.map_err(|error| {
+            let trace = self.trace.unwrap_or_else(|| Traceparent::start(chance::bytes()));
+            ApiError { trace_id: Some(trace.trace_id().to_owned()), ..error }
+        })
     }
 
     async fn send_keyed(&self, door: &Arc<Door>, message_id: &str) -> Result<Accepted, ApiError> {
@@ -114,13 +101,10 @@ impl Submission {
     async fn send_once(&self, client: &async_nats::Client, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
         let envelope = self.event.encode();
         check_size(client, &envelope)?;
-        let mut headers = HeaderMap::new();
-        headers.insert(TRACEPARENT, self.trace.as_str());
-        if let Some(message_id) = message_id {
-            headers.insert(MESSAGE_ID, message_id);
-        }
+        let known = [(TRACEPARENT, self.trace.as_ref().map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
+        let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect();
         let subject = subject::event(&self.session);
-        let stored = publish::confirmed(client, subject, Some(headers), envelope, PUBLISH_DEADLINE).await;
+        let stored = publish::confirmed(client, subject, Some(headers).filter(|headers| !headers.is_empty()), envelope, PUBLISH_DEADLINE).await;
         let Stored { stream, seq, duplicate } = stored.map_err(|error| refusal(&error))?;
         let epoch = subject::epoch_of_stream(&stream).ok_or_else(|| ApiError {
             cause: Some(format!("stream {stream} takes events: its name has no epoch")),

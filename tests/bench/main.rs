@@ -24,6 +24,10 @@ mod process;
 mod report;
 mod stage;
 
+/// The bare pair has the allocator that our binaries have, so that it is not what is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Cuepoint against the bare broker.
 #[derive(Debug, Parser)]
 struct Cli {
