@@ -94,7 +94,7 @@ pub const MAILBOXES_MAX: usize = 65_536;
 /// How many turns a worker runs at once.
 pub const TURNS_MAX: usize = 512;
 /// How many deliveries one pull asks for.
-pub const PULL_BATCH_MAX: usize = 128;
+pub const PULL_BATCH_MAX: usize = 256;
 /// How long one pull waits at the broker.
 pub const PULL_EXPIRES: Duration = Duration::from_secs(10);
 /// How long a turn may take, from the read or append that its fence rests on.
