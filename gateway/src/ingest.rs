@@ -104,7 +104,8 @@ impl Submission {
         let known = [(TRACEPARENT, self.trace.as_ref().map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
         let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect();
         let subject = subject::event(&self.session);
-        let stored = publish::confirmed(client, subject, Some(headers).filter(|headers| !headers.is_empty()), envelope, PUBLISH_DEADLINE).await;
+        let stored =
+            publish::confirmed(client, subject, Some(headers).filter(|headers| !headers.is_empty()), envelope, PUBLISH_DEADLINE).await;
         let Stored { stream, seq, duplicate } = stored.map_err(|error| refusal(&error))?;
         let epoch = subject::epoch_of_stream(&stream).ok_or_else(|| ApiError {
             cause: Some(format!("stream {stream} takes events: its name has no epoch")),
