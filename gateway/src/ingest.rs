@@ -102,7 +102,7 @@ impl Submission {
         let envelope = self.event.encode();
         check_size(client, &envelope)?;
         let known = [(TRACEPARENT, self.trace.as_ref().map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
-        let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name.into(), value?.into()))).collect();
+        let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name, value?.into()))).collect();
         let subject = subject::event(&self.session);
         let stored =
             publish::confirmed(client, subject, Some(headers).filter(|headers| !headers.is_empty()), envelope, PUBLISH_DEADLINE).await;
