@@ -14,6 +14,7 @@ mod phantom;
 mod pin;
 mod redis;
 mod refusal;
+mod secret;
 
 use std::time::Duration;
 
