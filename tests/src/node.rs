@@ -27,12 +27,14 @@ pub struct Node {
     pub name: String,
     life: Life,
     pub(crate) was_killed: bool,
+    /// Whether it may have renewed a lease that it then had to let run out.
+    pub(crate) was_frozen: bool,
 }
 
 impl Node {
     /// A node of this process.
     pub(crate) fn here(name: String, shutdown: CancellationToken, ended: BoxFuture<'static, Result<(), String>>) -> Self {
-        Self { name, life: Life::Here { shutdown, ended }, was_killed: false }
+        Self { name, life: Life::Here { shutdown, ended }, was_killed: false, was_frozen: false }
     }
 
     /// Starts a process, and waits until it says its name.
@@ -43,7 +45,7 @@ impl Node {
         let mut lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
         let name = tokio::time::timeout(NAME_DEADLINE, lines.next_line()).await.expect("the node says its name in time");
         let name = name.ok().flatten().unwrap_or_else(|| panic!("the node {arguments:?} ended before it said its name"));
-        Self { name, life: Life::Child(child), was_killed: false }
+        Self { name, life: Life::Child(child), was_killed: false, was_frozen: false }
     }
 
     fn signal(&self, signal: Signal) {
@@ -53,7 +55,8 @@ impl Node {
     }
 
     /// Stops the process in its tracks (SIGSTOP).
-    pub fn freeze(&self) {
+    pub fn freeze(&mut self) {
+        self.was_frozen = true;
         self.signal(Signal::STOP);
     }
 

@@ -48,9 +48,10 @@ impl System {
         assert!(emptied.is_ok(), "EVENTS is not empty within {SETTLE_WITHIN:?}: {seen}");
     }
 
-    /// A clean stop gives every lease back; what a killed worker had, or a broken Redis was asked, runs out.
+    /// A clean stop gives every lease back; what a killed worker had, a thawed one renewed
+    /// before it found itself overtaken, or a broken Redis was asked, runs out.
     async fn released(&self) {
-        let runs_out = self.redis.was_broken() || self.workers.iter().any(|node| node.was_killed);
+        let runs_out = self.redis.was_broken() || self.workers.iter().any(|node| node.was_killed || node.was_frozen);
         let within = if runs_out { LEASE_TTL + Duration::from_secs(1) } else { Duration::from_millis(500) };
         let names: Vec<String> = self.workers.iter().filter(|node| !node.was_killed).map(|node| node.name.clone()).collect();
         let mut left = Vec::new();
