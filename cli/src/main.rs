@@ -9,7 +9,7 @@ use cuepoint::output::{self, Chain};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Half of a worker's user time was the system allocator's: see docs/adr/0005-allocator.md.
+/// A profile showed 28 % of a worker's time in the system's: see docs/adr/0005-allocator.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

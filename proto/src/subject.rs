@@ -1,6 +1,6 @@
 //! The broker's subjects and stream names.
 
-use crate::id::{Epoch, SessionKey, TriggerId, WorkerId};
+use crate::id::{Epoch, SessionKey, WorkerId};
 
 /// What the EVENTS stream binds.
 pub const EVENTS: [&str; 2] = ["event.>", "answer.>"];
@@ -37,11 +37,6 @@ pub fn event(session: &SessionKey) -> String {
 /// Where the records of a session lie: one concrete subject, every writer fenced.
 pub fn log(session: &SessionKey) -> String {
     format!("log.{}.{}", session.trigger, session.token)
-}
-
-/// All records of a trigger.
-pub fn log_of_trigger(trigger: &TriggerId) -> String {
-    format!("log.{trigger}.*")
 }
 
 /// Where the dead letters of a session lie.

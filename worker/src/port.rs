@@ -245,14 +245,4 @@ impl Tasks {
         self.tracker.close();
         self.tracker.wait().await;
     }
-
-    /// How many tasks run.
-    pub fn len(&self) -> usize {
-        self.tracker.len()
-    }
-
-    /// Whether none runs.
-    pub fn is_empty(&self) -> bool {
-        self.tracker.is_empty()
-    }
 }
