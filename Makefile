@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-PACKAGES := proto backbone gateway worker cuepoint tests
+PACKAGES := proto backbone skillset egress model action mcp gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
 .PHONY: help tools run test check bench proof clean

@@ -1,0 +1,1 @@
+//! Where outgoing calls may go, and the connections that keep to it.
