@@ -4,6 +4,7 @@
 //! that parsed. An entry that does not parse leaves its last good version in place.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use async_nats::Client;
 use async_nats::jetstream::kv::Operation;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use proto::id::{BotId, TriggerId};
-use proto::resource::{Bot, Resource, Trigger};
+use proto::id::{BotId, SkillsetId, TriggerId};
+use proto::resource::{Bot, Resource, Skillset, Trigger};
 use proto::subject;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -31,13 +32,23 @@ pub struct Revised<T> {
     pub resource: T,
 }
 
+impl<T> Deref for Revised<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.resource
+    }
+}
+
 /// All resources at one moment.
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     /// The triggers.
-    pub triggers: HashMap<TriggerId, Arc<Trigger>>,
+    pub triggers: HashMap<TriggerId, Arc<Revised<Trigger>>>,
     /// The bots.
     pub bots: HashMap<BotId, Arc<Revised<Bot>>>,
+    /// What they may do.
+    pub skillsets: HashMap<SkillsetId, Arc<Revised<Skillset>>>,
 }
 
 /// A view of the catalogue; cheap to clone.
@@ -72,7 +83,7 @@ impl Catalogue {
     }
 
     /// A trigger as this process knows it.
-    pub fn trigger(&self, id: &TriggerId) -> Option<Arc<Trigger>> {
+    pub fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>> {
         self.view.borrow().as_ref()?.triggers.get(id).cloned()
     }
 
@@ -81,15 +92,29 @@ impl Catalogue {
         self.view.borrow().as_ref()?.bots.get(id).cloned()
     }
 
+    /// A skillset as this process knows it.
+    pub fn skillset(&self, id: &SkillsetId) -> Option<Arc<Revised<Skillset>>> {
+        self.view.borrow().as_ref()?.skillsets.get(id).cloned()
+    }
+
+    /// An earlier version of a resource, where the bucket still has it.
+    pub async fn at(&self, key: &str, revision: u64) -> Result<Option<Resource>, crate::direct::Error> {
+        let stream = format!("KV_{}", subject::RESOURCES);
+        let subject = format!("$KV.{}.{key}", subject::RESOURCES);
+        let found = crate::direct::next_from_leader(&self.client, &stream, &subject, revision).await?;
+        let found = found.filter(|stored| stored.seq == revision);
+        Ok(found.and_then(|stored| Resource::decode(key, stored.body).ok().flatten()))
+    }
+
     /// A trigger as the bucket's leader knows it: a new one may not have reached this process.
-    pub async fn trigger_from_leader(&self, id: &TriggerId) -> Result<Option<Trigger>, crate::direct::Error> {
+    pub async fn trigger_from_leader(&self, id: &TriggerId) -> Result<Option<Revised<Trigger>>, crate::direct::Error> {
         let stream = format!("KV_{}", subject::RESOURCES);
         let key = format!("trigger.{id}");
         let found = crate::direct::last_from_leader(&self.client, &stream, &format!("$KV.{}.{key}", subject::RESOURCES)).await?;
-        let resource = found.and_then(|stored| Resource::decode(&key, stored.body).ok().flatten());
-        Ok(match resource {
-            Some(Resource::Trigger(trigger)) => Some(trigger),
-            Some(Resource::Bot(_)) | None => None,
+        let Some(stored) = found else { return Ok(None) };
+        Ok(match Resource::decode(&key, stored.body).ok().flatten() {
+            Some(Resource::Trigger(trigger)) => Some(Revised { revision: stored.seq, resource: trigger }),
+            Some(Resource::Bot(_) | Resource::Skillset(_)) | None => None,
         })
     }
 }
@@ -139,10 +164,13 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
 fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str, revision: u64, value: Bytes) {
     match Resource::decode(key, value) {
         Ok(Some(Resource::Trigger(trigger))) => {
-            snapshot.triggers.insert(trigger.id.clone(), Arc::new(trigger));
+            snapshot.triggers.insert(trigger.id.clone(), Arc::new(Revised { revision, resource: trigger }));
         }
         Ok(Some(Resource::Bot(bot))) => {
             snapshot.bots.insert(bot.id.clone(), Arc::new(Revised { revision, resource: bot }));
+        }
+        Ok(Some(Resource::Skillset(skillset))) => {
+            snapshot.skillsets.insert(skillset.id.clone(), Arc::new(Revised { revision, resource: skillset }));
         }
         Ok(None) => {}
         Err(error) => {
@@ -166,6 +194,11 @@ fn keep_last_good(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Sn
                 snapshot.bots.insert(id.clone(), Arc::clone(bot));
             }
         }
+        Some(("skillset", id)) => {
+            if let Some((id, skillset)) = id.parse().ok().and_then(|id: SkillsetId| known.skillsets.get_key_value(&id)) {
+                snapshot.skillsets.insert(id.clone(), Arc::clone(skillset));
+            }
+        }
         _ => {}
     }
 }
@@ -174,6 +207,7 @@ fn remove(snapshot: &mut Snapshot, key: &str) {
     match key.split_once('.') {
         Some(("trigger", id)) => snapshot.triggers.retain(|known, _| known.as_str() != id),
         Some(("bot", id)) => snapshot.bots.retain(|known, _| known.as_str() != id),
+        Some(("skillset", id)) => snapshot.skillsets.retain(|known, _| known.as_str() != id),
         _ => {}
     }
 }

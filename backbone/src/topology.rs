@@ -98,13 +98,15 @@ pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epo
     ensure_bucket(context, sizes).await?;
     ensure_stream(context, log(sizes)).await?;
     ensure_stream(context, dead(sizes)).await?;
+    ensure_stream(context, timers(sizes)).await?;
+    ensure_consumer(context, subject::TIMERS_STREAM.to_owned(), Some(subject::DUE)).await?;
     let epoch = match current_epoch(context).await {
         Ok(epoch) => epoch,
         Err(Error::Missing(_)) => next_epoch(context, second).await?,
         Err(error) => return Err(error),
     };
     ensure_stream(context, events(epoch, sizes)).await?;
-    ensure_workers(context, epoch).await?;
+    ensure_consumer(context, subject::events_stream(epoch), None).await?;
     Ok(epoch)
 }
 
@@ -153,6 +155,20 @@ fn dead(sizes: &Sizes) -> Config {
     }
 }
 
+/// Schedules lie beside their targets, and a stream that refuses what is new takes none (nats-server 2.15).
+fn timers(sizes: &Sizes) -> Config {
+    Config {
+        name: subject::TIMERS_STREAM.to_owned(),
+        subjects: subject::TIMERS.map(str::to_owned).to_vec(),
+        max_bytes: limit::TIMERS_BYTES_MAX,
+        max_age: limit::TIMERS_AGE_MAX,
+        discard: DiscardPolicy::Old,
+        allow_message_schedules: true,
+        duplicate_window: Duration::from_millis(100),
+        ..base(sizes)
+    }
+}
+
 fn base(sizes: &Sizes) -> Config {
     Config {
         storage: StorageType::File,
@@ -166,7 +182,7 @@ fn base(sizes: &Sizes) -> Config {
 async fn ensure_bucket(context: &Context, sizes: &Sizes) -> Result<(), Error> {
     let config = kv::Config {
         bucket: subject::RESOURCES.to_owned(),
-        history: 1,
+        history: limit::REVISIONS_KEPT,
         storage: StorageType::File,
         num_replicas: sizes.replicas.into(),
         ..kv::Config::default()
@@ -212,8 +228,8 @@ fn compare(name: &str, found: &Config, wanted: &Config) -> Result<(), Error> {
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs { name: name.to_owned(), differences: differences.join(", ") }) }
 }
 
-async fn ensure_workers(context: &Context, epoch: Epoch) -> Result<(), Error> {
-    let stream = subject::events_stream(epoch);
+/// Makes the durable that all workers share on a stream.
+async fn ensure_consumer(context: &Context, stream: String, filter: Option<&str>) -> Result<(), Error> {
     match context.get_consumer_from_stream::<consumer::Config, _, _>(subject::WORKERS, &stream).await {
         Ok(_) => Ok(()),
         Err(_) => context
@@ -224,6 +240,7 @@ async fn ensure_workers(context: &Context, epoch: Epoch) -> Result<(), Error> {
                     ack_wait: limit::ACK_WAIT,
                     max_deliver: -1,
                     max_ack_pending: -1,
+                    filter_subject: filter.unwrap_or_default().to_owned(),
                     ..pull::Config::default()
                 },
                 stream,

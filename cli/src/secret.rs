@@ -65,6 +65,9 @@ fn with(trigger: &Trigger, secret: &SecretString) -> proto::resource::Trigger {
         open: trigger.open,
         secret: Some(SecretDigest::of(secret.expose_secret())),
         session_duration: trigger.session_duration,
+        busy: trigger.busy,
+        quiet: trigger.quiet,
+        limits: trigger.limits,
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bo
 
 #[cfg(test)]
 mod tests {
+    use backbone::catalogue::Revised;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -75,6 +76,9 @@ mod tests {
             text: None,
             open,
             secret: Some(SecretDigest::of("right")),
+            busy: proto::resource::Busy::Enqueue,
+            quiet: proto::limit::QUIET_DEFAULT,
+            limits: proto::resource::Limits::default(),
             session_duration: Duration::ZERO,
         }
     }
@@ -119,7 +123,7 @@ mod tests {
     #[test]
     fn another_triggers_secret_is_recognised() {
         let mut snapshot = Snapshot::default();
-        snapshot.triggers.insert("t".parse().unwrap(), Arc::new(trigger(false)));
+        snapshot.triggers.insert("t".parse().unwrap(), Arc::new(Revised { revision: 1, resource: trigger(false) }));
         assert!(is_known_elsewhere(&snapshot, &headers("Bearer right")));
         assert!(!is_known_elsewhere(&snapshot, &headers("Bearer wrong")));
         assert!(!is_known_elsewhere(&snapshot, &headers("")));

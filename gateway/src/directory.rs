@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backbone::catalogue::Catalogue;
+use backbone::catalogue::{Catalogue, Revised};
 use proto::code::Code;
 use proto::id::TriggerId;
 use proto::resource::Trigger;
@@ -43,7 +43,7 @@ impl Directory {
     }
 
     /// Finds a trigger by what a path says.
-    pub(crate) async fn trigger(&self, id: Option<&str>) -> Result<Arc<Trigger>, ApiError> {
+    pub(crate) async fn trigger(&self, id: Option<&str>) -> Result<Arc<Revised<Trigger>>, ApiError> {
         let unknown = || ApiError::new(Code::TriggerUnknown, "there is no such trigger");
         let id: TriggerId = id.and_then(|id| id.parse().ok()).ok_or_else(unknown)?;
         if let Some(trigger) = self.catalogue.trigger(&id) {
@@ -62,7 +62,7 @@ impl Directory {
         Err(unknown())
     }
 
-    async fn ask(&self, id: &TriggerId) -> Result<Option<Trigger>, ApiError> {
+    async fn ask(&self, id: &TriggerId) -> Result<Option<Revised<Trigger>>, ApiError> {
         let asked = tokio::time::timeout(ASK_DEADLINE, async {
             let _turn = self.asking.acquire().await;
             self.catalogue.trigger_from_leader(id).await

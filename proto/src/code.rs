@@ -78,6 +78,10 @@ codes! {
     KeyReused = "CUE0401", 422, "UNPROCESSABLE_ENTITY", Never;
     /// The broker knows the key, but not as this trigger's.
     KeyUnknown = "CUE0402", 409, "CONFLICT", Never;
+    /// The session is busy, and its trigger refuses events meanwhile.
+    SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
+    /// The turn has ended, or nothing in it waits for that.
+    TurnEnded = "CUE0404", 409, "CONFLICT", Never;
     /// Too many events of this session wait.
     SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
     /// The broker holds as much as it may.
@@ -106,6 +110,10 @@ codes! {
     BotUnknown = "CUE0608", 500, "GENERIC_ERROR", Never;
     /// The turn reached a limit.
     TurnLimit = "CUE0609", 500, "GENERIC_ERROR", Never;
+    /// No model answered.
+    ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
+    /// What the turn may take is spent.
+    BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
 }
 
 #[cfg(test)]

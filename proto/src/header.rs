@@ -9,6 +9,11 @@ pub const MESSAGE_ID: &str = "Nats-Msg-Id";
 /// The fence: the last sequence that the writer has seen on the subject.
 pub const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
 
+/// When a schedule is due: `@at` and a time as RFC 3339 has it.
+pub const SCHEDULE: &str = "Nats-Schedule";
+/// Where a schedule's message goes once it is due.
+pub const SCHEDULE_TARGET: &str = "Nats-Schedule-Target";
+
 /// The media type of an envelope in protobuf.
 pub const PROTOBUF: &str = "application/x-protobuf";
 /// The media type of an envelope in JSON.

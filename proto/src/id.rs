@@ -94,6 +94,11 @@ token! {
     /// Names a bot.
     BotId, "a bot id"
 }
+
+token! {
+    /// Names a skillset.
+    SkillsetId, "a skillset id"
+}
 token! {
     /// Names a session inside its trigger, as a subject token.
     SessionToken, "a session token"

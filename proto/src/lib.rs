@@ -10,10 +10,11 @@
 //! - [`trace`]: the W3C trace context that travels with an event;
 //! - [`wire`]: the generated messages;
 //! - [`event`]: the envelope of an event, in both encodings;
+//! - [`answer`]: what somebody outside says to a turn;
 //! - [`record`]: entries of the conversation log;
 //! - [`message`]: what a record looks like to a reader;
 //! - [`status`]: what a receipt can be told;
-//! - [`resource`]: triggers and bots as the catalogue holds them;
+//! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
 //! - [`idempotency`]: keys, digests and message ids.
 
 pub mod limit;
@@ -25,6 +26,7 @@ pub mod header;
 pub mod trace;
 pub mod wire;
 pub mod event;
+pub mod answer;
 pub mod record;
 pub mod message;
 pub mod status;

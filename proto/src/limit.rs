@@ -25,6 +25,18 @@ pub const STEP_BYTES_MAX: usize = 320 * 1024;
 pub const RESULT_BYTES_MAX: usize = STEP_BYTES_MAX / 2;
 /// Largest default text of a trigger, in bytes.
 pub const TRIGGER_TEXT_BYTES_MAX: usize = 32 * 1024;
+/// Largest answer of somebody outside, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Longest name of whoever answers or calls off, in bytes.
+pub const BY_BYTES_MAX: usize = 254;
+/// Longest reason of a refusal or cancellation, in bytes.
+pub const REASON_BYTES_MAX: usize = 4 * 1024;
+/// How many waiting events of one session may be called off at once.
+pub const CANCELS_MAX: usize = 256;
+/// Largest definition of a bot or skillset, in bytes of JSON.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// How many events one collected turn takes in.
+pub const COLLECT_MAX: usize = 32;
 /// Longest media type that is kept, in bytes.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
 
@@ -105,6 +117,8 @@ pub const ATTEMPTS_MAX: u32 = 3;
 pub const STEPS_MAX: u32 = 32;
 /// How many calls one step may make.
 pub const CALLS_MAX: usize = 16;
+/// How many calls of one step run at the same time.
+pub const PARALLEL_MAX: usize = 8;
 /// How many times an append is sent again after its answer was lost.
 pub const APPEND_TRIES_MAX: u32 = 5;
 /// How many records of an open turn are read when it is taken up again.
@@ -115,6 +129,27 @@ pub const TRANSCRIPT_MESSAGES_MAX: usize = 64;
 pub const TRANSCRIPT_BYTES_MAX: usize = 64 * 1024;
 /// How long a clean shutdown may take.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long a call waits for an answer from outside unless it says otherwise.
+pub const AWAIT_DEFAULT: Duration = Duration::from_hours(24);
+/// Shortest wait for an answer from outside.
+pub const AWAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest wait for an answer from outside: 30 days, far below [`LOG_AGE_MAX`].
+pub const AWAIT_MAX: Duration = Duration::from_hours(24 * 30);
+/// How long TIMERS keeps anything: longer than any wait.
+pub const TIMERS_AGE_MAX: Duration = Duration::from_hours(24 * 31);
+/// How many versions of a resource the bucket keeps, so that an open turn goes on with its own.
+pub const REVISIONS_KEPT: i64 = 16;
+/// How many bytes TIMERS may hold.
+pub const TIMERS_BYTES_MAX: i64 = 1 << 30;
+/// How long an ordinary event behind a turn that waits is put off.
+pub const WAITING_DELAY: Duration = Duration::from_secs(30);
+/// How long it must be quiet before collected events become a turn, unless the trigger says otherwise.
+pub const QUIET_DEFAULT: Duration = Duration::from_secs(2);
+/// Longest quiet period that a trigger may ask for.
+pub const QUIET_MAX: Duration = Duration::from_mins(5);
+/// How many times the quiet period a collected turn waits at most while events keep coming.
+pub const QUIET_TIMES_MAX: u32 = 10;
 
 /// How many records one read of the log fetches.
 pub const READ_BATCH_MAX: usize = 256;

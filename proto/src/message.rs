@@ -16,6 +16,8 @@ pub enum Kind {
     User,
     /// The reply.
     Bot,
+    /// What a model thought on the way.
+    Reasoning,
     /// A call of an ability, or its end.
     Activity,
 }
@@ -44,16 +46,38 @@ pub fn of(session: &SessionKey, seq: u64, at_ms: i64, record: &Record) -> Vec<Me
     let mut entries: Vec<(Kind, String, Value)> = Vec::new();
     entries.extend(record.input().map(user));
     match &record.step {
-        Some(Step::Intents(step)) => entries.extend(step.calls.iter().map(request)),
+        Some(Step::Intents(step)) => {
+            entries.extend(step.thought.iter().flat_map(thought));
+            entries.extend(step.calls.iter().map(request));
+        }
         Some(Step::Outcomes(step)) => entries.extend(step.outcomes.iter().map(response)),
-        Some(Step::Completed(step)) => entries.push((Kind::Bot, step.reply.clone(), json!({}))),
+        Some(Step::Completed(step)) => {
+            entries.extend(step.thought.iter().filter(|thought| !thought.reasoning.is_empty()).map(reasoning));
+            let mut meta = used(&step.usage);
+            if let (Some(map), true) = (meta.as_object_mut(), step.truncated) {
+                map.insert("truncated".into(), true.into());
+            }
+            entries.push((Kind::Bot, step.reply.clone(), meta));
+        }
         Some(Step::Failed(step)) => entries.push((
             Kind::Activity,
             step.message.clone(),
-            json!({ "failure": { "code": step.code, "dead": step.dead, "attempts": record.attempt } }),
+            with(used(&step.usage), "failure", json!({ "code": step.code, "dead": step.dead, "attempts": record.attempt })),
         )),
-        Some(Step::Cancelled(step)) => entries.push((Kind::Activity, step.reason.clone(), json!({ "cancelled": true }))),
-        Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_)) | None => {}
+        Some(Step::Cancelled(step)) => {
+            let meta = with(used(&step.usage), "cancelled", true.into());
+            entries.push((
+                Kind::Activity,
+                step.reason.clone(),
+                if step.by.is_empty() { meta } else { with(meta, "by", step.by.clone().into()) },
+            ));
+        }
+        Some(Step::Received(step)) => entries.extend(step.answer.as_ref().filter(|_| !step.unwanted).map(answer)),
+        Some(Step::Suspended(step)) => {
+            let waiting = json!({ "calls": step.calls, "until": step.until_ms });
+            entries.push((Kind::Activity, String::new(), json!({ "waiting": waiting })));
+        }
+        Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Merged(_)) | None => {}
     }
     let receipt = crate::id::Receipt { session: session.clone(), event: record.event }.to_string();
     let complete = |(index, (kind, text, mut meta)): (usize, (Kind, String, Value))| {
@@ -87,10 +111,56 @@ fn user(input: &wire::Input) -> (Kind, String, Value) {
     (Kind::User, text, meta)
 }
 
+fn with(mut meta: Value, name: &str, value: Value) -> Value {
+    if let Some(map) = meta.as_object_mut() {
+        map.insert(name.into(), value);
+    }
+    meta
+}
+
+/// What a turn took, where models were asked.
+fn used(usage: &[wire::Usage]) -> Value {
+    let one = |usage: &wire::Usage| {
+        json!({
+            "model": usage.model, "calls": usage.calls, "inputTokens": usage.input, "cachedTokens": usage.cached,
+            "outputTokens": usage.output, "reasoningTokens": usage.reasoning, "costMicroUsd": usage.cost_micro_usd,
+        })
+    };
+    if usage.is_empty() { json!({}) } else { json!({ "usage": usage.iter().map(one).collect::<Vec<_>>() }) }
+}
+
+fn thought(thought: &wire::Thought) -> Vec<(Kind, String, Value)> {
+    let words = (!thought.text.is_empty()).then(|| (Kind::Bot, thought.text.clone(), json!({})));
+    let thoughts = (!thought.reasoning.is_empty()).then(|| reasoning(thought));
+    thoughts.into_iter().chain(words).collect()
+}
+
+fn reasoning(thought: &wire::Thought) -> (Kind, String, Value) {
+    (Kind::Reasoning, thought.reasoning.clone(), json!({}))
+}
+
+fn answer(answer: &wire::Answer) -> (Kind, String, Value) {
+    use wire::answer::Kind as Said;
+    let (kind, text) = match &answer.kind {
+        Some(Said::Said(said)) => ("said", said.text.as_str()),
+        Some(Said::Approved(said)) => ("approved", said.reason.as_str()),
+        Some(Said::Rejected(said)) => ("rejected", said.reason.as_str()),
+        Some(Said::Elapsed(_)) => ("elapsed", ""),
+        Some(Said::Cancel(said)) => ("cancel", said.reason.as_str()),
+        None => ("unknown", ""),
+    };
+    (Kind::Activity, text.to_owned(), json!({ "answer": { "type": kind, "call": answer.call, "by": answer.by } }))
+}
+
 fn request(call: &wire::Call) -> (Kind, String, Value) {
     let arguments = serde_json::from_str(&call.arguments).unwrap_or(Value::Null);
     let function = json!({ "name": call.ability, "arguments": arguments });
-    (Kind::Activity, String::new(), json!({ "activity": { "type": "request", "call": call.id, "function": function } }))
+    let mut activity = json!({ "type": "request", "call": call.id, "function": function });
+    if call.wait() != wire::Wait::Unspecified {
+        let kind = if call.wait() == wire::Wait::Approval { "approval" } else { "answer" };
+        activity = with(activity, "waits", json!({ "for": kind, "question": call.question, "until": call.wait_until_ms }));
+    }
+    (Kind::Activity, String::new(), json!({ "activity": activity }))
 }
 
 fn response(outcome: &wire::Outcome) -> (Kind, String, Value) {

@@ -53,6 +53,29 @@ impl Conversation {
     }
 }
 
+/// Versions of the configuration, as the bucket counts them; 0 where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Revisions {
+    /// The trigger.
+    pub trigger: u64,
+    /// Its bot.
+    pub bot: u64,
+    /// The bot's skillset.
+    pub skillset: u64,
+}
+
+impl From<wire::Revisions> for Revisions {
+    fn from(message: wire::Revisions) -> Self {
+        Self { trigger: message.trigger, bot: message.bot, skillset: message.skillset }
+    }
+}
+
+impl From<Revisions> for wire::Revisions {
+    fn from(revisions: Revisions) -> Self {
+        Self { trigger: revisions.trigger, bot: revisions.bot, skillset: revisions.skillset }
+    }
+}
+
 /// One entry of a session's log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -76,14 +99,23 @@ pub struct Record {
     pub traceparent: String,
     /// When the event was stored, by the broker's clock, in milliseconds since 1970.
     pub received_at_ms: i64,
+    /// The configuration that the turn began with.
+    pub revisions: Revisions,
+    /// Events after the cursor whose turns are to be called off when they come, in order.
+    pub cancels: Vec<u64>,
     /// What happened; none where a later version wrote a step that this one does not know.
     pub step: Option<Step>,
 }
 
 impl Record {
+    /// Whether the record stands between two turns: it is about the last event, which has ended.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.step, Some(Step::Received(_))) && self.event.seq == self.cursor
+    }
+
     /// Whether the turn ended here.
     pub fn is_terminal(&self) -> bool {
-        matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_)))
+        matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_) | Step::Merged(_)))
     }
 
     /// The event as the turn took it in, where this record has it.
@@ -93,7 +125,9 @@ impl Record {
             Step::Completed(step) => step.input.as_ref(),
             Step::Failed(step) => step.input.as_ref(),
             Step::Cancelled(step) => step.input.as_ref(),
-            Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Outcomes(_) => None,
+            Step::Suspended(step) => step.input.as_ref(),
+            Step::Merged(step) => step.inputs.last(),
+            Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Outcomes(_) | Step::Received(_) => None,
         }
     }
 
@@ -117,6 +151,8 @@ impl Record {
             worker: self.worker,
             traceparent: self.traceparent,
             received_at_ms: self.received_at_ms,
+            revisions: (self.revisions != Revisions::default()).then(|| self.revisions.into()),
+            cancels: self.cancels,
             step: self.step,
         };
         message.encode_to_vec().into()
@@ -143,6 +179,8 @@ impl Record {
             worker: message.worker,
             traceparent: message.traceparent,
             received_at_ms: message.received_at_ms,
+            revisions: message.revisions.map(Revisions::from).unwrap_or_default(),
+            cancels: message.cancels,
             step: message.step,
         })
     }
@@ -153,7 +191,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::{Conversation, Record, RecordId, Step};
+    use super::{Conversation, Record, RecordId, Revisions, Step};
     use crate::id::{Epoch, EventSeq};
     use crate::wire;
 
@@ -170,7 +208,9 @@ mod tests {
             worker: "w1".into(),
             traceparent: String::new(),
             received_at_ms: 1,
-            step: Some(Step::Completed(wire::Completed { input: None, reply: "hello".into() })),
+            revisions: Revisions::default(),
+            cancels: vec![],
+            step: Some(Step::Completed(wire::Completed { input: None, reply: "hello".into(), ..wire::Completed::default() })),
         }
     }
 

@@ -35,11 +35,13 @@ impl Status {
     /// What a record of the event itself says.
     pub fn of(record: &Record) -> Self {
         match &record.step {
-            Some(Step::Completed(_)) => Self::Completed,
+            Some(Step::Completed(_) | Step::Merged(_)) => Self::Completed,
             Some(Step::Failed(step)) if step.dead => Self::Dead,
             Some(Step::Failed(_)) => Self::Failed,
             Some(Step::Cancelled(_)) => Self::Cancelled,
-            Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Intents(_) | Step::Outcomes(_)) | None => Self::Running,
+            Some(Step::Suspended(_)) => Self::Waiting,
+            Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Intents(_) | Step::Outcomes(_) | Step::Received(_))
+            | None => Self::Running,
         }
     }
 }

@@ -16,6 +16,12 @@ pub const LOG: &str = "log.>";
 pub const DEAD_STREAM: &str = "DEAD";
 /// What DEAD binds.
 pub const DEAD: &str = "dead.>";
+/// Time-outs of what waits, and what has become due.
+pub const TIMERS_STREAM: &str = "TIMERS";
+/// What TIMERS binds: schedules, and their targets.
+pub const TIMERS: [&str; 2] = ["timer.>", "due.>"];
+/// What has become due.
+pub const DUE: &str = "due.>";
 /// The bucket of the configuration.
 pub const RESOURCES: &str = "resources";
 
@@ -49,6 +55,26 @@ pub fn dead_invalid(hash: &str) -> String {
     format!("dead.invalid.{hash}")
 }
 
+/// Where an answer from outside to a session's turn lies.
+pub fn answer(session: &SessionKey) -> String {
+    format!("answer.{}.{}", session.trigger, session.token)
+}
+
+/// Where a time-out of a session is set; one that is set again replaces the one before.
+pub fn timer(session: &SessionKey, id: &str) -> String {
+    format!("timer.{}.{}.{id}", session.trigger, session.token)
+}
+
+/// Where a time-out of a session appears once it is due.
+pub fn due(session: &SessionKey, id: &str) -> String {
+    format!("due.{}.{}.{id}", session.trigger, session.token)
+}
+
+/// Where the progress of a session's turns is told; nothing is stored there.
+pub fn live(session: &SessionKey) -> String {
+    format!("live.{}.{}", session.trigger, session.token)
+}
+
 /// Where a worker takes hand-overs.
 pub fn worker(worker: &WorkerId) -> String {
     format!("worker.{worker}")
@@ -57,6 +83,17 @@ pub fn worker(worker: &WorkerId) -> String {
 /// The session in an `event.` subject.
 pub fn session_of_event(subject: &str) -> Option<SessionKey> {
     subject.strip_prefix("event.")?.parse().ok()
+}
+
+/// The session in an `answer.` subject.
+pub fn session_of_answer(subject: &str) -> Option<SessionKey> {
+    subject.strip_prefix("answer.")?.parse().ok()
+}
+
+/// The session and timer in a `due.` subject.
+pub fn session_of_due(subject: &str) -> Option<(SessionKey, &str)> {
+    let (session, id) = subject.strip_prefix("due.")?.rsplit_once('.')?;
+    Some((session.parse().ok()?, id))
 }
 
 /// The session in a `log.` subject.

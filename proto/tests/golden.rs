@@ -8,7 +8,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq};
-use proto::record::{Conversation, Record, RecordId, Step};
+use proto::record::{Conversation, Record, RecordId, Revisions, Step};
 use proto::resource::Resource;
 use proto::wire;
 
@@ -43,6 +43,8 @@ fn record(step: Step) -> Record {
         worker: "w00000000000000ff".into(),
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
         received_at_ms: 1_790_000_000_123,
+        revisions: Revisions::default(),
+        cancels: vec![],
         step: Some(step),
     }
 }
@@ -54,6 +56,7 @@ fn steps() -> Vec<(&'static str, Step)> {
         ability: "fetch".into(),
         arguments: "{\"url\":\"x\"}".into(),
         doubt: doubt.into(),
+        ..wire::Call::default()
     };
     let outcome = |id: &str, end| wire::Outcome { call: id.into(), duration_ms: 12, end: Some(end) };
     vec![
@@ -66,6 +69,7 @@ fn steps() -> Vec<(&'static str, Step)> {
                 input: Some(input.clone()),
                 step: 1,
                 calls: vec![call("1.0", wire::Doubt::Retry), call("1.1", wire::Doubt::Fail)],
+                thought: None,
             }),
         ),
         (
@@ -79,9 +83,21 @@ fn steps() -> Vec<(&'static str, Step)> {
                 ],
             }),
         ),
-        ("completed", Step::Completed(wire::Completed { input: Some(input.clone()), reply: "Hello.".into() })),
-        ("failed", Step::Failed(wire::Failed { input: Some(input), code: "CUE0601".into(), message: "given up".into(), dead: true })),
-        ("cancelled", Step::Cancelled(wire::Cancelled { input: None, reason: "asked".into() })),
+        (
+            "completed",
+            Step::Completed(wire::Completed { input: Some(input.clone()), reply: "Hello.".into(), ..wire::Completed::default() }),
+        ),
+        (
+            "failed",
+            Step::Failed(wire::Failed {
+                input: Some(input),
+                code: "CUE0601".into(),
+                message: "given up".into(),
+                dead: true,
+                usage: vec![],
+            }),
+        ),
+        ("cancelled", Step::Cancelled(wire::Cancelled { input: None, reason: "asked".into(), ..wire::Cancelled::default() })),
     ]
 }
 

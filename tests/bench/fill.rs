@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq, SessionKey};
-use proto::record::{Conversation, Record, RecordId, Step};
+use proto::record::{Conversation, Record, RecordId, Revisions, Step};
 use proto::{subject, wire};
 
 /// How many publishes are under way at once.
@@ -43,7 +43,9 @@ pub(crate) async fn log(context: &Context, sessions: u64) -> anyhow::Result<()> 
         worker: "w0".into(),
         traceparent: String::new(),
         received_at_ms: 0,
-        step: Some(Step::Completed(wire::Completed { input: None, reply: "done".into() })),
+        revisions: Revisions::default(),
+        cancels: vec![],
+        step: Some(Step::Completed(wire::Completed { input: None, reply: "done".into(), ..wire::Completed::default() })),
     };
     let body = record.encode();
     publish(context, (0..sessions).map(|number| (subject::log(&session(number)), body.clone()))).await

@@ -9,7 +9,7 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use backbone::topology::{self, Sizes};
 use cuepoint::server::{Options, Server};
-use proto::resource::{Bot, Resource, SecretDigest, Trigger};
+use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Trigger};
 use proto::{limit, subject};
 use tokio::net::TcpStream;
 
@@ -63,6 +63,9 @@ impl Stage {
             text: None,
             open: false,
             secret: Some(SecretDigest::of(SECRET)),
+            busy: Busy::Enqueue,
+            quiet: proto::limit::QUIET_DEFAULT,
+            limits: Limits::default(),
             session_duration: limit::SESSION_DURATION_DEFAULT,
         });
         for resource in [bot, trigger] {

@@ -4,13 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use proto::id::{BotId, TriggerId, WorkerId};
-use proto::resource::Trigger;
-use proto::wire::{Call, Doubt};
+use backbone::catalogue::Revised;
+use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::record::Revisions;
+use proto::resource::{Busy, Limits, Trigger};
+use proto::wire::{Call, Doubt, Wait};
 use serde_json::{Value, json};
-use worker::ability::Abilities;
+use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Request, Thought, Turn};
-use worker::port::{Chance, Clock, Directory, Unavailable};
+use worker::budget::{Account, Exceeded, Ledger, Spent};
+use worker::port::{Chance, Clock, Directory, Live, News, Plan, Unavailable};
 
 use crate::world::World;
 
@@ -18,7 +21,7 @@ use crate::world::World;
 pub(crate) struct Actor {
     world: World,
     me: WorkerId,
-    trigger: Arc<Trigger>,
+    trigger: Arc<Revised<Trigger>>,
 }
 
 impl Actor {
@@ -32,14 +35,17 @@ impl Actor {
             open: true,
             secret: None,
             session_duration: Duration::from_hours(1),
+            busy: Busy::Enqueue,
+            quiet: Duration::from_secs(1),
+            limits: Limits::default(),
         };
-        Self { world, me, trigger: Arc::new(trigger) }
+        Self { world, me, trigger: Arc::new(Revised { revision: 1, resource: trigger }) }
     }
 }
 
 #[async_trait]
 impl Directory for Actor {
-    fn trigger(&self, id: &TriggerId) -> Option<Arc<Trigger>> {
+    fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>> {
         (*id == self.trigger.id).then(|| Arc::clone(&self.trigger))
     }
 
@@ -47,14 +53,36 @@ impl Directory for Actor {
         Ok(*id == self.trigger.id)
     }
 
-    fn bot(&self, _id: &BotId) -> Result<Arc<dyn Bot>, String> {
-        Ok(Arc::new(Obedient { world: self.world.clone(), me: self.me.clone() }))
+    fn plan(&self, _id: &TriggerId) -> Option<Plan> {
+        let (world, me) = (self.world.clone(), self.me.clone());
+        let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
+        let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
+        let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
+        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), abilities, revisions })
     }
+
+    async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
+        self.world.pass(&self.me).await;
+        Ok(self.plan(id))
+    }
+}
+
+#[async_trait]
+impl Ledger for Actor {
+    async fn reserve(&self, _accounts: &[Account], _amount: Spent) -> Result<(), Exceeded> {
+        Ok(())
+    }
+
+    async fn settle(&self, _accounts: &[Account], _reserved: Spent, _spent: Spent) {}
+}
+
+impl Live for Actor {
+    fn tell(&self, _session: &SessionKey, _event: EventSeq, _news: News<'_>) {}
 }
 
 impl Clock for Actor {
     fn now_ms(&self) -> i64 {
-        0
+        self.world.now_ms()
     }
 }
 
@@ -75,9 +103,10 @@ impl Bot for Obedient {
         }
         let call = |ability: &str| Request { ability: ability.to_owned(), arguments: json!({}), doubt: None };
         match (text, turn.steps.len()) {
-            ("call retry", 0) => Ok(Thought::Call(vec![call("retry"), call("fail")])),
-            ("call fail", 0 | 1) => Ok(Thought::Call(vec![call("fail")])),
-            _ => Ok(Thought::Reply(format!("done after {} steps", turn.steps.len()))),
+            ("call retry", 0) => Ok(Thought::call(vec![call("retry"), call("fail")])),
+            ("call fail", 0 | 1) => Ok(Thought::call(vec![call("fail")])),
+            ("ask", 0) => Ok(Thought::call(vec![call("ask"), call("leave"), call("fail")])),
+            _ => Ok(Thought::reply(format!("done after {} steps", turn.steps.len()))),
         }
     }
 }
@@ -88,7 +117,16 @@ impl Abilities for Actor {
         if ability == "retry" { Doubt::Retry } else { Doubt::Fail }
     }
 
-    async fn run(&self, call: &Call, idempotency_key: &str) -> Result<String, String> {
+    fn wait(&self, ability: &str, _arguments: &Value) -> Option<WaitFor> {
+        let kind = match ability {
+            "ask" => Wait::Answer,
+            "leave" => Wait::Approval,
+            _ => return None,
+        };
+        Some(WaitFor { kind, question: "may I?".to_owned(), timeout: Duration::from_secs(20) })
+    }
+
+    async fn run(&self, call: &Call, idempotency_key: &str, _facts: &Facts) -> Result<String, String> {
         self.world.pass(&self.me).await;
         self.world.state().execute(idempotency_key, &call.ability, call.ability == "retry");
         self.world.pass(&self.me).await;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, WorkerId};
 use proto::limit;
 use tokio::time::Instant;
-use worker::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Unavailable, Waiting};
+use worker::port::{Broker, Delivery, HandOver, Inbox, NotAppended, Reply, Settle, Timer, Unavailable, Waiting};
 
 use crate::world::{Logged, World};
 
@@ -77,14 +77,19 @@ impl Broker for SimBroker {
     async fn next_from_leader(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {
         self.pass().await?;
         let state = self.world.state();
-        let mut waiting = state.events.range(after.seq + 1..).filter(|(_, stored)| !stored.is_acked && stored.session == *session);
-        Ok(waiting.next().map(|(seq, stored)| Waiting {
-            event: EventSeq { epoch: after.epoch, seq: *seq },
-            at_ms: stored.at_ms,
-            content_type: None,
-            traceparent: None,
-            body: stored.body.clone(),
-        }))
+        Ok(state.first(Inbox::Event, session, after))
+    }
+
+    async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {
+        self.pass().await?;
+        Ok(self.world.state().first(Inbox::Answer, session, after))
+    }
+
+    async fn schedule(&self, session: &SessionKey, timer: Timer) -> Result<(), Unavailable> {
+        self.pass().await?;
+        let mut state = self.world.state();
+        state.timers.insert((session.clone(), timer.id), (timer.at_ms, timer.answer));
+        if state.unlucky(60) { Err(Unavailable("an answer was lost".into())) } else { Ok(()) }
     }
 
     async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended> {

@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use proto::answer::{Answer, Kind};
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq, SessionKey, WorkerId};
 use proto::limit;
 use proto::record::{Record, Step};
+use proto::wire;
 use proto::wire::outcome::End;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::desk::{Arrival, Desk};
-use worker::port::{Ports, Reply, Tasks, Waiting};
+use worker::port::{Inbox, Ports, Reply, Tasks, Waiting};
 use worker::upkeep;
 
 use crate::actor::{Actor, SeededChance};
@@ -45,6 +47,10 @@ pub(crate) struct Summary {
     pub(crate) resumed: u64,
     pub(crate) in_doubt: u64,
     pub(crate) dead: u64,
+    pub(crate) suspended: u64,
+    pub(crate) answered: u64,
+    pub(crate) unwanted: u64,
+    pub(crate) cancelled: u64,
 }
 
 impl AddAssign for Summary {
@@ -59,12 +65,17 @@ impl AddAssign for Summary {
         self.resumed += other.resumed;
         self.in_doubt += other.in_doubt;
         self.dead += other.dead;
+        self.suspended += other.suspended;
+        self.answered += other.answered;
+        self.unwanted += other.unwanted;
+        self.cancelled += other.cancelled;
     }
 }
 
-/// One event in the stream.
+/// One event or answer in the stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
+    pub(crate) inbox: Inbox,
     pub(crate) session: SessionKey,
     pub(crate) body: Bytes,
     pub(crate) at_ms: i64,
@@ -98,6 +109,10 @@ pub(crate) struct State {
     pub(crate) log: BTreeMap<SessionKey, Vec<Logged>>,
     pub(crate) log_seq: u64,
     pub(crate) dead: BTreeSet<String>,
+    pub(crate) timers: BTreeMap<(SessionKey, String), (i64, Bytes)>,
+    /// The last event or answer that was stored, and events that somebody asked to call off.
+    last_seq: u64,
+    published: BTreeMap<u64, u64>,
     pub(crate) leases: BTreeMap<SessionKey, (WorkerId, Instant)>,
     pub(crate) sessions: BTreeMap<WorkerId, BTreeSet<SessionKey>>,
     pub(crate) beats: BTreeMap<WorkerId, Instant>,
@@ -147,6 +162,32 @@ impl State {
         self.seats.iter().find(|seat| seat.id == *id)
     }
 
+    /// The first event or answer of a session that waits after a sequence.
+    pub(crate) fn first(&self, inbox: Inbox, session: &SessionKey, after: EventSeq) -> Option<Waiting> {
+        let is_it = |stored: &Stored| stored.inbox == inbox && !stored.is_acked && stored.session == *session;
+        self.events.range(after.seq + 1..).find(|(_, stored)| is_it(stored)).map(|(seq, stored)| Waiting {
+            event: EventSeq { epoch: after.epoch, seq: *seq },
+            at_ms: stored.at_ms,
+            content_type: None,
+            traceparent: None,
+            body: stored.body.clone(),
+        })
+    }
+
+    fn store(&mut self, inbox: Inbox, session: SessionKey, body: Bytes) -> u64 {
+        self.last_seq += 1;
+        self.events.insert(self.last_seq, Stored { inbox, session, body, at_ms: 0, count: 0, is_acked: false, again_at: None });
+        self.last_seq
+    }
+
+    /// Somebody outside says something about an event: what is waited for, or anything else.
+    fn say_to(&mut self, session: SessionKey, event: u64, kind: Kind, call: &str) {
+        let event = EventSeq { epoch: epoch(), seq: event };
+        let answer = Answer { event, call: call.to_owned(), by: "sim".into(), kind };
+        self.say(format!("answer to {session} {answer:?}"));
+        self.store(Inbox::Answer, session, answer.encode());
+    }
+
     fn terminals(&self, session: &SessionKey) -> impl Iterator<Item = &Record> {
         self.log.get(session).into_iter().flatten().map(|logged| &logged.record).filter(|record| record.is_terminal())
     }
@@ -170,19 +211,29 @@ impl State {
     fn check(&mut self, session: &SessionKey, record: &Record) {
         let seq = record.event.seq;
         let committed: Vec<u64> = self.terminals(session).map(|record| record.event.seq).collect();
-        if committed.contains(&seq) {
+        let answers = self.log.get(session).and_then(|log| log.last()).map_or(0, |logged| logged.record.answers);
+        if record.answers < answers || (record.answers > answers) != matches!(record.step, Some(Step::Received(_))) {
+            self.violate(format!("the answers of event {seq} go from {answers} to {}", record.answers));
+        }
+        if committed.contains(&seq) && !record.is_idle() {
             self.violate(format!("I3: event {seq} has a record after its terminal one"));
         }
-        let earlier = self.events.range(..seq).filter(|(_, stored)| stored.session == *session).map(|(seq, _)| *seq);
+        let is_idle = record.is_idle();
+        let earlier = self.events.range(..seq).filter(|(_, stored)| stored.inbox == Inbox::Event && stored.session == *session);
+        let earlier = earlier.map(|(seq, _)| *seq);
         let skipped: Vec<u64> = earlier.filter(|earlier| !committed.contains(earlier)).collect();
         if !skipped.is_empty() {
             self.violate(format!("I2: event {seq} before {skipped:?}"));
         }
-        if record.cursor != if record.is_terminal() { seq } else { committed.last().copied().unwrap_or(0) } {
+        if !is_idle && record.cursor != if record.is_terminal() { seq } else { committed.last().copied().unwrap_or(0) } {
             self.violate(format!("the cursor of event {seq} is {}", record.cursor));
         }
         match &record.step {
             Some(Step::Resumed(_)) => self.summary.resumed += 1,
+            Some(Step::Suspended(_)) => self.summary.suspended += 1,
+            Some(Step::Cancelled(_)) => self.summary.cancelled += 1,
+            Some(Step::Received(step)) if step.unwanted => self.summary.unwanted += 1,
+            Some(Step::Received(_)) => self.summary.answered += 1,
             Some(Step::Outcomes(step)) => {
                 let doubts = step.outcomes.iter().filter(|outcome| matches!(outcome.end, Some(End::Unknown(_)))).count();
                 self.summary.in_doubt += doubts as u64;
@@ -200,7 +251,17 @@ impl State {
     /// Takes an event out of the stream; only a committed one may go.
     pub(crate) fn ack(&mut self, seq: u64) {
         let Some(stored) = self.events.get(&seq).cloned() else { return };
-        let is_committed = self.terminals(&stored.session).any(|record| record.event.seq == seq);
+        let is_committed = match stored.inbox {
+            // The record of a turn that waits stands for its event.
+            Inbox::Event => self.log.get(&stored.session).into_iter().flatten().any(|logged| {
+                let is_kept = logged.record.is_terminal() || matches!(logged.record.step, Some(Step::Suspended(_)));
+                is_kept && logged.record.event.seq == seq
+            }),
+            Inbox::Answer => self.log.get(&stored.session).into_iter().flatten().any(|Logged { record, .. }| {
+                let is_rest = record.is_terminal() || record.is_idle() || matches!(record.step, Some(Step::Suspended(_)));
+                is_rest && record.answers >= seq
+            }),
+        };
         if !is_committed {
             self.violate(format!("I1: event {seq} is acked before it is committed"));
         }
@@ -302,7 +363,8 @@ impl World {
             broker: Arc::new(SimBroker::new(self.clone(), id.clone())),
             leases: Arc::new(SimLeases::new(self.clone(), id.clone())),
             directory: Arc::clone(&actor) as Arc<_>,
-            abilities: Arc::clone(&actor) as Arc<_>,
+            ledger: Arc::clone(&actor) as Arc<_>,
+            live: Arc::clone(&actor) as Arc<_>,
             clock: actor,
             chance: Arc::new(SeededChance::new(self.state().next())),
             tasks: Tasks::default(),
@@ -321,7 +383,8 @@ impl World {
         let text = match state.next() % 10 {
             _ if state.only.is_some() => state.only.unwrap_or_default(),
             0 => "poison",
-            1 | 2 => "call retry",
+            1 => "call retry",
+            2 => "ask",
             3 | 4 => "call fail",
             _ => "plain",
         };
@@ -329,7 +392,47 @@ impl World {
             Event { text: Some(text.into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
         let body = event.encode();
         state.say(format!("event {number} {session} {text}"));
-        state.events.insert(number, Stored { session, body, at_ms: 0, count: 0, is_acked: false, again_at: None });
+        let seq = state.store(Inbox::Event, session.clone(), body);
+        state.published.insert(number, seq);
+        if text == "ask" && state.next().is_multiple_of(3) {
+            let early = Kind::Approved(wire::Approved::default());
+            state.say_to(session, seq, early, "1.1");
+        } else if state.next().is_multiple_of(8) && state.only.is_none() {
+            state.say_to(session, seq, Kind::Cancel(wire::Cancel::default()), "");
+        }
+    }
+
+    /// What is due by itself, and what somebody says to a turn that waits.
+    fn converse(&self) {
+        let now_ms = self.now_ms();
+        let mut state = self.state();
+        let due: Vec<_> = state.timers.iter().filter(|(_, (at_ms, _))| *at_ms <= now_ms).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            if let Some((_, answer)) = state.timers.remove(&key) {
+                state.say(format!("timer {} {}", key.0, key.1));
+                state.store(Inbox::Answer, key.0, answer);
+            }
+        }
+        let suspended = state.log.iter().filter_map(|(session, log)| {
+            let record = &log.last()?.record;
+            matches!(record.step, Some(Step::Suspended(_))).then(|| (session.clone(), record.event.seq))
+        });
+        let waiting: Vec<_> = suspended.collect();
+        for (session, event) in waiting {
+            match state.next() % 4_000 {
+                0..10 => state.say_to(session, event, Kind::Said(wire::Said { text: "yes".into() }), "1.0"),
+                10..20 => state.say_to(session, event, Kind::Approved(wire::Approved::default()), "1.1"),
+                20..25 => state.say_to(session, event, Kind::Rejected(wire::Rejected::default()), "1.1"),
+                25 => state.say_to(session, event, Kind::Cancel(wire::Cancel::default()), ""),
+                _ => {}
+            }
+        }
+    }
+
+    /// The clock of this world, in milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let began = self.state().began;
+        began.map_or(0, |began| i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Delivers whatever is due to a worker that lives and has room; redeliveries first.
@@ -352,7 +455,11 @@ impl World {
                 let stored = state.events.get_mut(&seq).expect("it is due");
                 stored.count += 1;
                 stored.again_at = Some(now + limit::ACK_WAIT);
-                let (count, subject) = (stored.count, proto::subject::event(&stored.session));
+                let subject = match stored.inbox {
+                    Inbox::Event => proto::subject::event(&stored.session),
+                    Inbox::Answer => proto::subject::answer(&stored.session),
+                };
+                let count = stored.count;
                 let event = EventSeq { epoch: epoch(), seq };
                 let waiting = Waiting { event, at_ms: stored.at_ms, content_type: None, traceparent: None, body: stored.body.clone() };
                 state.say(format!("deliver {seq} ({count}) to {id}"));
@@ -382,7 +489,8 @@ impl World {
     fn is_done(&self) -> bool {
         let state = self.state();
         let is_calm = state.seats.iter().filter(|seat| seat.is_alive).all(|seat| seat.desk.mailboxes().is_empty());
-        is_calm && state.events.values().all(|stored| stored.is_acked)
+        let is_waiting = |log: &Vec<Logged>| log.last().is_some_and(|last| matches!(last.record.step, Some(Step::Suspended(_))));
+        is_calm && state.events.values().all(|stored| stored.is_acked) && !state.log.values().any(is_waiting)
     }
 
     /// Runs the world to its end.
@@ -406,6 +514,7 @@ impl World {
                 self.publish(published);
             }
             self.disturb();
+            self.converse();
             let alive = self.state().seats.iter().filter(|seat| seat.is_alive).count();
             let returns = alive < WORKERS && self.state().next().is_multiple_of(100);
             if returns {
@@ -431,7 +540,7 @@ impl World {
         if published < SESSIONS * EVENTS || !left.is_empty() {
             return Err(format!("I1: {published} events were published, {left:?} did not come to an end"));
         }
-        for (seq, stored) in &state.events {
+        for (seq, stored) in state.events.iter().filter(|(_, stored)| stored.inbox == Inbox::Event) {
             let ends = state.terminals(&stored.session).filter(|record| record.event.seq == *seq).count();
             if ends != 1 {
                 return Err(format!("I3: event {seq} has {ends} terminal records"));

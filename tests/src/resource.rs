@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::resource::{Bot, Resource, SecretDigest, Trigger};
+use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Trigger};
 use serde_json::Value;
 
 /// The secret of a trigger that was given no other.
@@ -23,6 +23,9 @@ pub fn trigger(id: &str) -> Draft {
         open: false,
         secret: Some(SecretDigest::of(SECRET)),
         session_duration: proto::limit::SESSION_DURATION_DEFAULT,
+        busy: Busy::Enqueue,
+        quiet: proto::limit::QUIET_DEFAULT,
+        limits: Limits::default(),
     })
 }
 
@@ -49,6 +52,24 @@ impl Draft {
     #[must_use]
     pub fn text(self, text: &str) -> Self {
         Self(Trigger { text: Some(text.to_owned()), ..self.0 })
+    }
+
+    /// What becomes of an event that arrives while its session is busy.
+    #[must_use]
+    pub fn busy(self, busy: Busy) -> Self {
+        Self(Trigger { busy, ..self.0 })
+    }
+
+    /// How long it must be quiet before collected events become a turn.
+    #[must_use]
+    pub fn quiet(self, quiet: Duration) -> Self {
+        Self(Trigger { quiet, ..self.0 })
+    }
+
+    /// What its turns may take.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self(Trigger { limits, ..self.0 })
     }
 
     /// How long a conversation lasts.

@@ -7,17 +7,37 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use model::answer::Delta;
+use proto::code::Code;
+use proto::id::SkillsetId;
 use proto::message::Message;
-use proto::resource;
-use proto::wire::{Call, Doubt, Input, Outcome};
+use proto::resource::{self, Limits, Skillset};
+use proto::wire::{self, Call, Doubt, Input, Outcome};
 
+use crate::ability::Abilities;
+use crate::budget::Spent;
+
+pub mod limits;
+mod node;
 mod rules;
 mod scripted;
 
-/// Why a bot could not answer. The turn fails with this text; asking again would give the same.
+/// Why a bot could not answer. The turn fails with this code and text.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Error(pub String);
+#[error("{message}")]
+pub struct Error {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, for the reader.
+    pub message: String,
+}
+
+impl Error {
+    /// Asking again would give the same.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { code: Code::BotFailed, message: message.into() }
+    }
+}
 
 /// Why a definition makes no bot.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +56,7 @@ pub enum DefinitionError {
 }
 
 /// What a bot sees.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Turn<'a> {
     /// The event.
     pub input: &'a Input,
@@ -46,6 +66,8 @@ pub struct Turn<'a> {
     pub steps: &'a [Step],
     /// What was said before this turn, oldest first; empty unless [`Bot::wants_history`].
     pub history: &'a [Message],
+    /// Hears the pieces of an answer that is on its way.
+    pub told: &'a (dyn Fn(Delta) + Sync),
 }
 
 /// A step that was taken: calls and what came of them.
@@ -55,6 +77,8 @@ pub struct Step {
     pub calls: Vec<Call>,
     /// An outcome for each call, in the same order.
     pub outcomes: Vec<Outcome>,
+    /// What the model said when it asked for them.
+    pub thought: Option<wire::Thought>,
 }
 
 /// A call that a bot wants made.
@@ -72,9 +96,49 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Thought {
     /// Make these calls, then ask again. At least one.
-    Call(Vec<Request>),
+    Call {
+        /// The calls.
+        requests: Vec<Request>,
+        /// What the model said with them, where one did.
+        thought: Option<wire::Thought>,
+    },
     /// The turn is done.
-    Reply(String),
+    Reply(Reply),
+    /// The turn is called off, for this reason.
+    Abort(String),
+}
+
+/// The last words of a turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reply {
+    /// The words.
+    pub text: String,
+    /// What the model said with them, where one did.
+    pub thought: Option<wire::Thought>,
+    /// Whether they were cut short by a limit.
+    pub is_truncated: bool,
+}
+
+impl Thought {
+    /// Calls of a bot that is no model.
+    pub fn call(requests: Vec<Request>) -> Self {
+        Self::Call { requests, thought: None }
+    }
+
+    /// What the model took, where one was asked.
+    pub fn usage(&self) -> Option<&wire::Usage> {
+        let thought = match self {
+            Self::Call { thought, .. } => thought,
+            Self::Reply(reply) => &reply.thought,
+            Self::Abort(_) => &None,
+        };
+        thought.as_ref()?.usage.as_ref()
+    }
+
+    /// Words of a bot that is no model.
+    pub fn reply(text: impl Into<String>) -> Self {
+        Self::Reply(Reply { text: text.into(), ..Reply::default() })
+    }
 }
 
 /// Who answers an event.
@@ -87,13 +151,59 @@ pub trait Bot: Send + Sync {
     fn wants_history(&self) -> bool {
         false
     }
+
+    /// What its turns may take, whichever trigger they are of.
+    fn limits(&self) -> &Limits {
+        const NONE: &Limits = &Limits { turns: 0, turn: None, day: None, session_day: None, contact_day: None };
+        NONE
+    }
+
+    /// What asking it once more may take at most, by estimate: reserved before, settled after.
+    fn estimate(&self, _turn: &Turn<'_>) -> Spent {
+        Spent::default()
+    }
+
+    /// Providers whose turns are counted together, and how many may run at once in one worker.
+    fn providers(&self) -> &[(String, usize)] {
+        &[]
+    }
+}
+
+/// What bots are made with.
+#[derive(Clone)]
+pub struct Kit {
+    /// The abilities of a bot without a skillset.
+    pub standard: Arc<dyn Abilities>,
+}
+
+/// A bot that is ready to think, and what it can do.
+#[derive(Clone)]
+pub struct Made {
+    /// The bot.
+    pub bot: Arc<dyn Bot>,
+    /// Its abilities.
+    pub abilities: Arc<dyn Abilities>,
 }
 
 /// Makes a bot from its definition.
+pub fn make(bot: &resource::Bot, _skillset: Option<&Skillset>, kit: &Kit) -> Result<Made, DefinitionError> {
+    Ok(Made { bot: compile(bot)?, abilities: Arc::clone(&kit.standard) })
+}
+
+/// Checks a definition by making the bot.
 pub fn compile(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
     match bot.kind.as_str() {
         "rules" => Ok(Arc::new(rules::Rules::parse(&bot.definition)?)),
         "scripted" => Ok(Arc::new(scripted::Scripted::parse(&bot.definition)?)),
         other => Err(DefinitionError::Kind(other.to_owned())),
     }
+}
+
+/// The skillset that a bot's definition names.
+pub fn skillset_of(bot: &resource::Bot) -> Option<SkillsetId> {
+    if bot.kind != "agent" {
+        return None;
+    }
+    let definition: serde_json::Value = serde_json::from_str(&bot.definition).ok()?;
+    definition.get("skillset")?.as_str()?.parse().ok()
 }

@@ -10,19 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::code::Code;
-use proto::id::{Epoch, SessionKey, WorkerId};
+use proto::id::{Epoch, SessionKey, TriggerId, WorkerId};
 use proto::limit;
 use proto::subject;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::adoption::Adoption;
 use crate::drain::letter;
 use crate::drain::{Drain, Stop};
+use crate::gate::{Gates, Narrow};
 use crate::mailbox::hold::{Held, Hold, Taken};
 use crate::mailbox::{Lease, Mailbox};
-use crate::port::{Claim, Delivery, HandOver, Ports, Reply, Settle, Waiting};
+use crate::port::{Claim, Delivery, HandOver, Inbox, Ports, Reply, Settle, Waiting};
 
 /// How often a delivery is passed on before the broker is asked to bring it again.
 const HOPS_MAX: u8 = 3;
@@ -58,7 +58,7 @@ pub struct Desk {
     pub me: WorkerId,
     /// No new work once cancelled.
     pub shutdown: CancellationToken,
-    pub(crate) turns: Semaphore,
+    pub(crate) gates: Gates,
     pub(crate) lingering: AtomicUsize,
     pub(crate) adoption: Adoption,
     mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
@@ -85,7 +85,7 @@ impl Desk {
             ports,
             me,
             shutdown,
-            turns: Semaphore::new(turns),
+            gates: Gates::new(turns),
             lingering: AtomicUsize::new(0),
             adoption: Adoption::default(),
             mailboxes: Mutex::default(),
@@ -109,12 +109,25 @@ impl Desk {
 
     /// How many turns may begin right now.
     pub fn free_turns(&self) -> usize {
-        self.turns.available_permits()
+        self.gates.free()
     }
 
     /// Waits until a turn may begin.
     pub async fn turn_free(&self) {
-        drop(self.turns.acquire().await);
+        self.gates.opens().await;
+    }
+
+    /// The gates that a turn of a trigger goes through.
+    pub(crate) fn gates_of(&self, trigger: &TriggerId) -> Vec<Narrow> {
+        let Some(plan) = self.ports.directory.plan(trigger) else { return Vec::new() };
+        let width = |turns: u32| usize::try_from(turns).ok().filter(|turns| *turns > 0);
+        let own = width(plan.trigger.limits.turns).unwrap_or_else(|| self.gates.share());
+        let mut gates = vec![Narrow { name: format!("trigger:{trigger}"), width: own }];
+        if let Ok(bot) = &plan.bot {
+            gates.extend(width(bot.limits().turns).map(|width| Narrow { name: format!("bot:{}", plan.trigger.bot), width }));
+            gates.extend(bot.providers().iter().map(|(name, width)| Narrow { name: format!("provider:{name}"), width: *width }));
+        }
+        gates
     }
 
     /// The newest EVENTS stream that this worker knows.
@@ -129,9 +142,10 @@ impl Desk {
 
     /// Takes a delivery from the broker.
     pub fn arrive(self: &Arc<Self>, arrival: Arrival) {
-        let session = subject::session_of_event(&arrival.subject);
-        if let Some(session) = session.filter(|session| self.ports.directory.trigger(&session.trigger).is_some()) {
-            let delivery = Delivery { session, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
+        if let Some((inbox, session)) =
+            addressee(&arrival.subject).filter(|(_, session)| self.ports.directory.trigger(&session.trigger).is_some())
+        {
+            let delivery = Delivery { session, inbox, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
             self.place(delivery, false, Origin::default());
         } else {
             let desk = Arc::clone(self);
@@ -246,6 +260,11 @@ impl Desk {
                     self.ports.broker.settle(&reply, Settle::Nak(delay)).await;
                 }
             }
+            Stop::Wait => {
+                for reply in mailbox.hold(Hold::give_up_events) {
+                    self.ports.broker.settle(&reply, Settle::Nak(limit::WAITING_DELAY)).await;
+                }
+            }
             Stop::Release | Stop::ReadAgain => {}
         }
         if let Err(silent) = self.ports.leases.release(&mailbox.session).await {
@@ -299,8 +318,8 @@ impl Desk {
 
     /// Deals with a delivery whose subject names no trigger that this process knows.
     async fn refuse(self: Arc<Self>, arrival: Arrival) {
-        let known = match subject::session_of_event(&arrival.subject) {
-            Some(session) => self.ports.directory.has_trigger(&session.trigger).await,
+        let known = match addressee(&arrival.subject) {
+            Some((_, session)) => self.ports.directory.has_trigger(&session.trigger).await,
             None => Ok(false),
         };
         let settle = match known {
@@ -327,4 +346,10 @@ impl Desk {
         }
         self.map().keys().cloned().collect()
     }
+}
+
+/// Whose inbox a subject names.
+fn addressee(subject: &str) -> Option<(Inbox, SessionKey)> {
+    let event = subject::session_of_event(subject).map(|session| (Inbox::Event, session));
+    event.or_else(|| subject::session_of_answer(subject).map(|session| (Inbox::Answer, session)))
 }

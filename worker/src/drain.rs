@@ -14,9 +14,11 @@ use std::time::Duration;
 use proto::id::EventSeq;
 use proto::limit;
 use proto::record::Conversation;
+use proto::wire::{Input, Received};
 use tokio::time::Instant;
 
 use crate::desk::Desk;
+use crate::gate::Place;
 use crate::mailbox::Mailbox;
 use crate::mailbox::hold::Hold;
 use crate::port::{Settle, Unavailable, Waiting};
@@ -24,8 +26,15 @@ use crate::position::{self, End, Position};
 use crate::transcript::Transcript;
 
 mod append;
+mod attend;
+mod carry;
+mod collect;
+mod effect;
+mod end;
+mod hear;
 pub mod letter;
 mod resume;
+mod suspend;
 mod turn;
 
 /// How a drain ends.
@@ -35,6 +44,8 @@ pub enum Stop {
     Release,
     /// This worker cannot go on with it: what is held is put off, the lease given back.
     Yield(Duration),
+    /// The turn waits for somebody outside: events behind it are put off, the lease given back.
+    Wait,
     /// Another worker is ahead, or the fence is too old: no ack, no release.
     Drop(&'static str),
     /// The first read was stale: begin again from the leader's view.
@@ -55,6 +66,18 @@ pub(crate) struct Drain<'a> {
     cursor: u64,
     answers: u64,
     base: u64,
+    /// Events after the cursor whose turns are to be called off when they come.
+    cancels: Vec<u64>,
+    /// When the last turn ended, by the broker's clock, where that is known.
+    closed_at_ms: Option<i64>,
+    /// Events that become one turn with the next.
+    merged: Vec<Input>,
+    /// Whether a turn stands open in the log: what woke it is kept until it ends or waits.
+    is_open: bool,
+    /// Answers to the open turn that its course does not know yet.
+    heard: Vec<Received>,
+    /// The place of a running turn.
+    place: Option<Place>,
     conversation: Option<Conversation>,
     transcript: Option<Transcript>,
     is_first_turn: bool,
@@ -75,6 +98,12 @@ impl<'a> Drain<'a> {
             cursor: 0,
             answers: 0,
             base: 0,
+            cancels: Vec::new(),
+            closed_at_ms: None,
+            merged: Vec::new(),
+            is_open: false,
+            heard: Vec::new(),
+            place: None,
             conversation: None,
             transcript: None,
             is_first_turn: true,
@@ -96,33 +125,40 @@ impl<'a> Drain<'a> {
     }
 
     async fn work(&mut self) -> Result<std::convert::Infallible, Stop> {
-        let mut slot = Some(self.slot().await?);
+        self.enter().await?;
         let from_leader = self.has_reread;
         let end = self.read_position(from_leader).await?;
         match end {
             End::Closed => {}
             // Rare paths live on the heap only while they run: every session's task has room for all it may await.
             End::Open(last) => Box::pin(self.resume(*last)).await?,
+            End::Suspended(last) => Box::pin(self.go_on(*last)).await?,
             End::Orphaned(last) => Box::pin(self.close_orphan(*last)).await?,
         }
         loop {
             if self.desk.shutdown.is_cancelled() {
                 return Err(Stop::Yield(Duration::ZERO));
             }
+            if self.is_thorough || self.mailbox.hold(|hold| hold.has_answer()) {
+                Box::pin(self.hear(None)).await?;
+            }
             match self.find_next().await? {
                 Some(waiting) => self.turn(waiting).await?,
                 None => self.is_thorough = false,
             }
             if !self.is_thorough && !self.mailbox.has_reason() {
-                drop(slot.take());
+                self.place = None;
                 self.linger().await?;
-                slot = Some(self.slot().await?);
+                self.enter().await?;
             }
         }
     }
 
-    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'a>, Stop> {
-        self.desk.turns.acquire().await.map_err(|_| Stop::Release)
+    /// Waits for a place among the running turns.
+    async fn enter(&mut self) -> Result<(), Stop> {
+        let gates = self.desk.gates_of(&self.mailbox.session.trigger);
+        self.place = Some(self.desk.gates.enter(&gates).await.map_err(|_| Stop::Release)?);
+        Ok(())
     }
 
     /// Keeps an idle session for a while, so that its next event costs neither lease nor log read.
@@ -148,12 +184,16 @@ impl<'a> Drain<'a> {
             position::Void::Newer => Stop::Drop("the log is of a newer epoch"),
             position::Void::Unknown => Stop::Drop("the log has a step of a later version"),
         })?;
-        let Position { fence, cursor, answers, base, conversation, end } = position;
+        let Position { fence, cursor, answers, base, cancels, conversation, closed_at_ms, merged, end } = position;
         self.fence = fence;
         self.fence_at = fence_at;
         self.cursor = cursor;
         self.answers = answers;
         self.base = base;
+        self.is_open = matches!(end, End::Open(_) | End::Orphaned(_));
+        self.cancels = cancels;
+        self.closed_at_ms = closed_at_ms;
+        self.merged = merged;
         self.conversation = conversation;
         self.settle().await;
         Ok(end)
@@ -161,7 +201,15 @@ impl<'a> Drain<'a> {
 
     /// Acks all that is held and committed.
     async fn settle(&self) {
-        for reply in self.mailbox.hold(|hold| hold.commit(self.cursor)) {
+        let committed = self.mailbox.hold(|hold| {
+            hold.hear(self.answers);
+            let mut replies = hold.commit(self.cursor);
+            if !self.is_open {
+                replies.extend(hold.answer(self.answers));
+            }
+            replies
+        });
+        for reply in committed {
             self.desk.ports.broker.settle(&reply, Settle::Ack).await;
         }
     }
@@ -181,7 +229,7 @@ impl<'a> Drain<'a> {
             self.mailbox.hold(Hold::forget);
             match self.read_position(true).await? {
                 End::Closed => {}
-                End::Open(_) | End::Orphaned(_) => return Err(Stop::Drop("another worker has begun a turn")),
+                End::Open(_) | End::Suspended(_) | End::Orphaned(_) => return Err(Stop::Drop("another worker has begun a turn")),
             }
         }
         Ok(found)
@@ -198,11 +246,6 @@ impl<'a> Drain<'a> {
     /// The moment after which the fence is too old to append behind.
     fn deadline(&self) -> Instant {
         self.fence_at + limit::TURN_DEADLINE
-    }
-
-    /// Runs a part of a turn that may take long, up to the turn deadline.
-    async fn in_time<T>(&self, part: impl Future<Output = T>) -> Result<T, Stop> {
-        tokio::time::timeout_at(self.deadline(), part).await.map_err(|_| Stop::Drop("the turn deadline passed"))
     }
 }
 

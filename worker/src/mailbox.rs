@@ -87,10 +87,21 @@ impl Mailbox {
         work(&mut self.inbox().hold)
     }
 
+    /// Waits until an answer is held, or, where it matters, an event behind `seq`.
+    pub async fn disturbed(&self, seq: u64, by_events: bool) {
+        loop {
+            let is_disturbed = self.hold(|hold| hold.has_answer() || (by_events && hold.has_later(seq)));
+            if is_disturbed {
+                return;
+            }
+            self.wake.notified().await;
+        }
+    }
+
     /// Whether there is reason to look for a further event.
     pub fn has_reason(&self) -> bool {
         let inbox = self.inbox();
-        inbox.came || inbox.hold.is_waiting()
+        inbox.came || inbox.hold.is_waiting() || inbox.hold.has_answer()
     }
 
     /// The lease as last heard of.

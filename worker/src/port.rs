@@ -8,26 +8,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backbone::catalogue::Revised;
 use backbone::journal::Entry;
 use bytes::Bytes;
-use proto::id::{BotId, EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::record::Revisions;
 use proto::resource::Trigger;
+use proto::wire::{Call, Outcome};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ability::Abilities;
 use crate::bot::Bot;
+use crate::budget::Ledger;
 
 /// The subject that settles one delivery, as the broker gave it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reply(pub String);
 
-/// A delivery of an event.
+/// What a session's inbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inbox {
+    /// An event: it is worked off in order.
+    Event,
+    /// An answer from outside: it is taken in at once.
+    Answer,
+}
+
+/// A delivery of an event or an answer.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// Its session.
     pub session: SessionKey,
-    /// The event.
+    /// Which of the two it is.
+    pub inbox: Inbox,
+    /// Its place.
     pub event: EventSeq,
     /// Whether the broker never delivered it before.
     pub is_first: bool,
@@ -46,7 +61,7 @@ pub enum Settle {
     Progress,
 }
 
-/// An event as it waits in EVENTS.
+/// An event or answer as it waits in EVENTS.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// Its place.
@@ -93,6 +108,17 @@ pub enum HandOver {
     Late,
 }
 
+/// An answer that comes by itself.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Names it in its session, as a subject token.
+    pub id: String,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The answer.
+    pub answer: Bytes,
+}
+
 /// The broker, as the core needs it.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -106,6 +132,10 @@ pub trait Broker: Send + Sync {
     async fn next(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
     /// The first waiting event of a session after a sequence.
     async fn next_from_leader(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
+    /// The first waiting answer of a session after a sequence, from the leader.
+    async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
+    /// Has an answer put into a session's inbox at a time; set again under the same id, it replaces the one before.
+    async fn schedule(&self, session: &SessionKey, timer: Timer) -> Result<(), Unavailable>;
     /// Appends a record behind the one at `fence`; its log sequence.
     async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended>;
     /// Stores a dead letter once under an id.
@@ -169,11 +199,43 @@ pub trait Leases: Send + Sync {
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// A trigger as this process knows it.
-    fn trigger(&self, id: &TriggerId) -> Option<Arc<Trigger>>;
+    fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>>;
     /// Whether a trigger exists for certain; asks the leader where this process knows none.
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable>;
-    /// A bot that is ready to think, or why there is none.
-    fn bot(&self, id: &BotId) -> Result<Arc<dyn Bot>, String>;
+    /// What a turn of a trigger goes by, as this process knows it now.
+    fn plan(&self, id: &TriggerId) -> Option<Plan>;
+    /// What a turn that began at these revisions goes by; the newest where they are no longer kept.
+    async fn plan_at(&self, id: &TriggerId, revisions: Revisions) -> Result<Option<Plan>, Unavailable>;
+}
+
+/// What a turn goes by, from its beginning to its end.
+#[derive(Clone)]
+pub struct Plan {
+    /// Where its event came in.
+    pub trigger: Arc<Revised<Trigger>>,
+    /// Who answers, or why nobody can.
+    pub bot: Result<Arc<dyn Bot>, String>,
+    /// What it may do.
+    pub abilities: Arc<dyn Abilities>,
+    /// The versions of all that.
+    pub revisions: Revisions,
+}
+
+/// Whoever follows a turn while it runs; what is told here is stored nowhere.
+pub trait Live: Send + Sync {
+    /// Tells a session's followers.
+    fn tell(&self, session: &SessionKey, event: EventSeq, news: News<'_>);
+}
+
+/// News of a turn that runs.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// The model says or thinks something.
+    Delta(&'a model::answer::Delta),
+    /// A call begins.
+    Begun(&'a Call),
+    /// A call has ended.
+    Ended(&'a Outcome),
 }
 
 /// The clock of the wall; only the log's horizon is compared with it.
@@ -203,8 +265,10 @@ pub struct Ports {
     pub leases: Arc<dyn Leases>,
     /// Triggers and bots.
     pub directory: Arc<dyn Directory>,
-    /// What bots can do.
-    pub abilities: Arc<dyn Abilities>,
+    /// What is spent over many turns.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who follows turns while they run.
+    pub live: Arc<dyn Live>,
     /// The clock of the wall.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.

@@ -2,21 +2,25 @@
 
 use backbone::journal::Entry;
 use proto::id::Epoch;
-use proto::record::{Conversation, Record};
+use proto::record::{Conversation, Record, Step};
+use proto::wire::Input;
 
 /// What stands at the end of a session's log.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum End {
     /// Nothing, or a turn that ended: the next event may begin.
+    #[default]
     Closed,
     /// A turn that goes on, perhaps another process's.
     Open(Box<Record>),
+    /// A turn that waits for somebody outside; its event is acked.
+    Suspended(Box<Record>),
     /// A turn of a stream that no longer exists: its event is gone, so it is closed with a record.
     Orphaned(Box<Record>),
 }
 
 /// Where a session stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Position {
     /// The log sequence of the last record: the fence of the next append. 0 where the subject is empty.
     pub fence: u64,
@@ -26,8 +30,14 @@ pub struct Position {
     pub answers: u64,
     /// The log sequence of the last terminal record.
     pub base: u64,
+    /// Events after the cursor whose turns are to be called off.
+    pub cancels: Vec<u64>,
     /// The conversation of the last turn.
     pub conversation: Option<Conversation>,
+    /// When the last turn ended, by the broker's clock, where the last record says so.
+    pub closed_at_ms: Option<i64>,
+    /// Events that wait for a later one, to become one turn with it.
+    pub merged: Vec<Input>,
     /// What stands at the end.
     pub end: End,
 }
@@ -45,9 +55,7 @@ pub enum Void {
 
 /// Reads the position of a mailbox of `epoch` off the last record.
 pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
-    let Some(Entry { seq, record, .. }) = last else {
-        return Ok(Position { fence: 0, cursor: 0, answers: 0, base: 0, conversation: None, end: End::Closed });
-    };
+    let Some(Entry { seq, at_ms, record }) = last else { return Ok(Position::default()) };
     if record.event.epoch > epoch {
         return Err(Void::Newer);
     }
@@ -56,27 +64,48 @@ pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
     }
     let is_current = record.event.epoch == epoch;
     let base = if record.is_terminal() { seq } else { record.base };
+    let is_closed = record.is_terminal() || record.is_idle();
     let position = Position {
         fence: seq,
         cursor: if is_current { record.cursor } else { 0 },
         answers: if is_current { record.answers } else { 0 },
         base,
-        conversation: Some(record.conversation),
+        cancels: if is_current { record.cancels.clone() } else { Vec::new() },
+        conversation: conversation(&record),
+        closed_at_ms: record.is_terminal().then_some(at_ms),
+        merged: merged(&record),
         end: End::Closed,
     };
-    let end = match (record.is_terminal(), is_current) {
+    let end = match (is_closed, is_current) {
         (true, _) => End::Closed,
+        (false, true) if matches!(record.step, Some(Step::Suspended(_))) => End::Suspended(Box::new(record)),
         (false, true) => End::Open(Box::new(record)),
         (false, false) => End::Orphaned(Box::new(record)),
     };
     Ok(Position { end, ..position })
 }
 
+/// The conversation that the next turn may go on with; a record before the first turn has none.
+///
+/// An event that goes into a later one's turn does not count as a turn.
+fn conversation(record: &Record) -> Option<Conversation> {
+    let of = record.conversation;
+    let turn = if matches!(record.step, Some(Step::Merged(_))) { of.turn.saturating_sub(1) } else { of.turn };
+    (of.opening.seq > 0).then_some(Conversation { turn, ..of })
+}
+
+fn merged(record: &Record) -> Vec<Input> {
+    match &record.step {
+        Some(Step::Merged(step)) => step.inputs.clone(),
+        _ => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use backbone::journal::Entry;
     use proto::id::{Epoch, EventSeq};
-    use proto::record::{Conversation, Record, RecordId, Step};
+    use proto::record::{Conversation, Record, RecordId, Revisions, Step};
     use proto::wire;
 
     use super::{End, Void, of};
@@ -97,6 +126,8 @@ mod tests {
             worker: "w".into(),
             traceparent: String::new(),
             received_at_ms: 0,
+            revisions: Revisions::default(),
+            cancels: vec![],
             step,
         };
         Entry { seq: 40, at_ms: 0, record }

@@ -16,10 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ability::egress::Policy;
 use crate::ability::standard::Standard;
+use crate::adapter::ledger::RedisLedger;
+use crate::adapter::live::NatsLive;
 use crate::adapter::nats::Nats;
 use crate::adapter::redis::RedisLeases;
 use crate::adapter::system::{SystemChance, SystemClock};
-use crate::adapter::{intake, offer};
+use crate::adapter::{intake, offer, timer};
+use crate::bot::Kit;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::port::{Leases as _, Ports, Tasks};
@@ -70,14 +73,15 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     let abilities = Standard::new(Policy { allow: config.egress_allow.clone() }).map_err(Error::Abilities)?;
     let tasks = Tasks::default();
-    let leases = Arc::new(RedisLeases::new(redis, id.clone(), &tasks));
+    let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
-        directory: Arc::new(Roster::new(catalogue.clone())),
-        abilities: Arc::new(abilities),
+        directory: Arc::new(Roster::new(catalogue.clone(), Kit { standard: Arc::new(abilities) })),
+        ledger: Arc::new(RedisLedger::new(Arc::clone(&redis), Arc::new(SystemClock))),
+        live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         tasks: tasks.clone(),
@@ -91,6 +95,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
             tracing::error!(%error, "hand-overs cannot be answered");
         }
     });
+    tasks.spawn(timer::run(client.clone(), shutdown.clone()));
     let intake_ends = intake_ended.clone().drop_guard();
     upkeep::start(&desk);
     tasks.spawn(async move {

@@ -117,6 +117,9 @@ fn step(record: &Record) -> &'static str {
         Some(Step::Checkpoint(_)) => "checkpoint",
         Some(Step::Intents(_)) => "intents",
         Some(Step::Outcomes(_)) => "outcomes",
+        Some(Step::Received(_)) => "received",
+        Some(Step::Suspended(_)) => "suspended",
+        Some(Step::Merged(_)) => "merged",
         Some(Step::Completed(_)) => "completed",
         Some(Step::Failed(_)) => "failed",
         Some(Step::Cancelled(_)) => "cancelled",
@@ -128,7 +131,7 @@ fn step(record: &Record) -> &'static str {
 mod tests {
     use clap::Parser;
     use proto::id::{Epoch, EventSeq};
-    use proto::record::{Conversation, Record, RecordId, Step};
+    use proto::record::{Conversation, Record, RecordId, Revisions, Step};
     use proto::wire;
 
     use super::{Options, readable};
@@ -165,11 +168,18 @@ mod tests {
             worker: String::new(),
             traceparent: String::new(),
             received_at_ms: 0,
+            revisions: Revisions::default(),
+            cancels: vec![],
             step: Some(step),
         };
         let input = wire::Input { text: "hi\nthere".into(), ..wire::Input::default() };
         let key = "t.s".parse().unwrap();
-        let lines = readable(&key, 9, 0, &step(Step::Completed(wire::Completed { input: Some(input), reply: "hello".into() })));
+        let lines = readable(
+            &key,
+            9,
+            0,
+            &step(Step::Completed(wire::Completed { input: Some(input), reply: "hello".into(), ..wire::Completed::default() })),
+        );
         assert_eq!(lines, ["1970-01-01 00:00:00.000Z  t.s        user  hi\\nthere", "1970-01-01 00:00:00.000Z  t.s         bot  hello"]);
         assert_eq!(readable(&key, 9, 0, &step(Step::Started(wire::Started {}))), ["1970-01-01 00:00:00.000Z  t.s     started"]);
     }

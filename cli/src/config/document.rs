@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proto::id::{BotId, TriggerId};
-use proto::limit::{SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX};
-use proto::resource;
+use proto::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX};
+use proto::resource::{self, Busy, Limits};
 use worker::ability::egress;
 use worker::bot::DefinitionError;
 
@@ -46,6 +46,12 @@ pub struct Trigger {
     pub open: bool,
     /// How long a session keeps its conversation; zero means never.
     pub session_duration: Duration,
+    /// What becomes of an event that arrives while its session is busy.
+    pub busy: Busy,
+    /// How long it must be quiet before collected events become a turn.
+    pub quiet: Duration,
+    /// What its turns may take.
+    pub limits: Limits,
     /// Where the secret comes from.
     pub secret: SecretSource,
 }
@@ -167,7 +173,14 @@ fn trigger(node: &Node, path: String, base: &Path, faults: &mut Vec<Fault>) -> O
     let text = Some(fields.text("text", faults)).filter(|text| !text.is_empty());
     let open = !fields.flag("authenticate", true, faults);
     let path = fields.path_of("sessionDuration");
-    let session_duration = fields.take("sessionDuration").map_or(Some(SESSION_DURATION_DEFAULT), |node| duration(node, path, faults));
+    let session_duration =
+        fields.take("sessionDuration").map_or(Some(SESSION_DURATION_DEFAULT), |node| duration(node, path, SESSION_DURATION_MAX, faults));
+    let path = fields.path_of("busy");
+    let busy = fields.take("busy").map_or(Some(Busy::Enqueue), |node| busy(node, path, faults));
+    let path = fields.path_of("quiet");
+    let quiet = fields.take("quiet").map_or(Some(QUIET_DEFAULT), |node| duration(node, path, QUIET_MAX, faults));
+    let path = fields.path_of("limits");
+    let limits = fields.take("limits").map_or_else(|| Some(Limits::default()), |node| limits(node, &path, faults));
     let path = fields.path_of("secret");
     let secret = fields.take("secret").map_or(Some(SecretSource::Made), |node| secret(node, path, base, faults));
     fields.finish(faults);
@@ -180,6 +193,9 @@ fn trigger(node: &Node, path: String, base: &Path, faults: &mut Vec<Fault>) -> O
             text,
             open,
             session_duration: session_duration?,
+            busy: busy?,
+            quiet: quiet?,
+            limits: limits?,
             secret: secret?,
         })
     };
@@ -187,15 +203,41 @@ fn trigger(node: &Node, path: String, base: &Path, faults: &mut Vec<Fault>) -> O
     Some(PlacedTrigger { id, bot, trigger })
 }
 
-fn duration(node: &Node, path: String, faults: &mut Vec<Fault>) -> Option<Duration> {
+fn busy(node: &Node, path: String, faults: &mut Vec<Fault>) -> Option<Busy> {
+    const POLICIES: [(&str, Busy); 4] =
+        [("enqueue", Busy::Enqueue), ("reject", Busy::Reject), ("interrupt", Busy::Interrupt), ("collect", Busy::Collect)];
+    let said = fields::text(node, path.clone(), faults)?;
+    let found = POLICIES.iter().find(|(name, _)| *name == said).map(|(_, busy)| *busy);
+    if found.is_none() {
+        faults.push(Fault { at: node.at, path, reason: "must be enqueue, reject, interrupt or collect".into() });
+    }
+    found
+}
+
+fn limits(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<Limits> {
+    match worker::bot::limits::parse(&node.to_json()) {
+        Ok(limits) => Some(limits),
+        Err(DefinitionError::Kind(reason)) => {
+            faults.push(Fault { at: node.at, path: path.to_owned(), reason });
+            None
+        }
+        Err(DefinitionError::Invalid { path: inner, reason }) => {
+            let inner = inner.strip_prefix("limits").unwrap_or(&inner);
+            faults.push(Fault { at: node.place_of(inner), path: format!("{path}{inner}"), reason });
+            None
+        }
+    }
+}
+
+fn duration(node: &Node, path: String, most: Duration, faults: &mut Vec<Fault>) -> Option<Duration> {
     let duration = match &node.value {
         Value::Number(number) => number.as_u64().map(Duration::from_millis).ok_or_else(|| "must not be negative or broken".to_owned()),
         Value::Text(text) => humantime::parse_duration(text).map_err(|error| error.to_string()),
         _ => Err(format!("must be a duration such as 1d, or milliseconds, not {}", node.kind())),
     };
     let reason = match duration {
-        Ok(duration) if duration <= SESSION_DURATION_MAX => return Some(duration),
-        Ok(_) => format!("a session lasts at most {}", humantime::format_duration(SESSION_DURATION_MAX)),
+        Ok(duration) if duration <= most => return Some(duration),
+        Ok(_) => format!("may be at most {}", humantime::format_duration(most)),
         Err(reason) => reason,
     };
     faults.push(Fault { at: node.at, path, reason });
@@ -286,7 +328,7 @@ mod tests {
         check_trigger("id: t, bot: b, secrt: x", "f.yaml:2:22: triggers[0].secrt: is not known here");
         check_trigger("id: t, bot: b, secret: hunter2", "f.yaml:2:30: triggers[0].secret: a secret does not stand in this file");
         check_trigger("id: t, bot: b, secret: { env: A, file: b }", "f.yaml:2:30: triggers[0].secret: must be one of");
-        check_trigger("id: t, bot: b, sessionDuration: 32d", "f.yaml:2:39: triggers[0].sessionDuration: a session lasts at most");
+        check_trigger("id: t, bot: b, sessionDuration: 32d", "f.yaml:2:39: triggers[0].sessionDuration: may be at most");
         check_trigger("id: t, bot: b, sessionDuration: -1", "f.yaml:2:39: triggers[0].sessionDuration: must not be negative");
         let long = format!("id: t, bot: b, text: {}", "x".repeat(40_000));
         check_trigger(&long, "f.yaml:2:28: triggers[0].text: has 40000 bytes, at most 32768 are taken");

@@ -114,7 +114,7 @@ impl Page {
 mod tests {
     use backbone::journal::Entry;
     use proto::id::{Epoch, EventSeq, SessionKey};
-    use proto::record::{Conversation, Record, RecordId, Step};
+    use proto::record::{Conversation, Record, RecordId, Revisions, Step};
     use proto::wire;
 
     use super::{Page, Wanted};
@@ -137,7 +137,9 @@ mod tests {
             worker: String::new(),
             traceparent: String::new(),
             received_at_ms: 0,
-            step: Some(Step::Completed(wire::Completed { input: Some(input), reply: "a".into() })),
+            revisions: Revisions::default(),
+            cancels: vec![],
+            step: Some(Step::Completed(wire::Completed { input: Some(input), reply: "a".into(), ..wire::Completed::default() })),
         };
         Entry { seq, at_ms: 0, record }
     }

@@ -5,7 +5,7 @@ use backbone::publish;
 use futures_util::StreamExt as _;
 use proto::header;
 use proto::limit::PUBLISH_DEADLINE;
-use proto::record::{Conversation, Record, RecordId, Step};
+use proto::record::{Conversation, Record, RecordId, Revisions, Step};
 use proto::wire::Completed;
 use serde_json::json;
 use tests::resource::{scripted, trigger};
@@ -34,7 +34,9 @@ async fn a_refused_append_is_heard_and_never_shown() {
             worker: "forger".into(),
             traceparent: String::new(),
             received_at_ms: 1,
-            step: Some(Step::Completed(Completed { input: None, reply: "phantom".into() })),
+            revisions: Revisions::default(),
+            cancels: vec![],
+            step: Some(Step::Completed(Completed { input: None, reply: "phantom".into(), ..Completed::default() })),
         }
     };
     let waiting = system.call("orders").said("s", "hi").query("wait=10").send();

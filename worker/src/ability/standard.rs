@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::egress::Policy;
 use super::fetch::Fetch;
-use super::{Abilities, echo, fetch};
+use super::{Abilities, Facts, echo, fetch};
 
 /// The built-in abilities.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Abilities for Standard {
         }
     }
 
-    async fn run(&self, call: &Call, idempotency_key: &str) -> Result<String, String> {
+    async fn run(&self, call: &Call, idempotency_key: &str, _facts: &Facts) -> Result<String, String> {
         let arguments = serde_json::from_str(&call.arguments).map_err(|error| format!("the arguments are no JSON: {error}"))?;
         match call.ability.as_str() {
             "echo" => Ok(echo::run(&arguments)),
@@ -48,11 +48,12 @@ mod tests {
 
     use super::Standard;
     use crate::ability::Abilities as _;
+    use crate::ability::Facts;
     use crate::ability::egress::Policy;
 
     async fn run(ability: &str, arguments: &str) -> Result<String, String> {
         let call = Call { ability: ability.to_owned(), arguments: arguments.to_owned(), ..Call::default() };
-        Standard::new(Policy::default()).unwrap().run(&call, "key").await
+        Standard::new(Policy::default()).unwrap().run(&call, "key", &Facts::default()).await
     }
 
     #[tokio::test]

@@ -7,11 +7,12 @@ use backbone::direct::{self, Stored};
 use backbone::journal::{self, Entry};
 use backbone::publish;
 use bytes::Bytes;
+use jiff::Timestamp;
 use proto::id::{EventSeq, SessionKey, WorkerId};
 use proto::{header, limit, subject};
 
 use crate::adapter::offer;
-use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Unavailable, Waiting};
+use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Timer, Unavailable, Waiting};
 
 /// The broker over one connection.
 #[derive(Debug, Clone)]
@@ -74,6 +75,22 @@ impl Broker for Nats {
         let stream = subject::events_stream(after.epoch);
         let found = direct::next_from_leader(&self.client, &stream, &subject::event(session), after.seq + 1).await?;
         Ok(found.map(|stored| waiting(stored, after)))
+    }
+
+    async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {
+        let stream = subject::events_stream(after.epoch);
+        let found = direct::next_from_leader(&self.client, &stream, &subject::answer(session), after.seq + 1).await?;
+        Ok(found.map(|stored| waiting(stored, after)))
+    }
+
+    async fn schedule(&self, session: &SessionKey, timer: Timer) -> Result<(), Unavailable> {
+        let at = Timestamp::from_millisecond(timer.at_ms).map_err(|error| Unavailable(error.to_string()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::SCHEDULE, format!("@at {at}"));
+        headers.insert(header::SCHEDULE_TARGET, subject::due(session, &timer.id));
+        let subject = subject::timer(session, &timer.id);
+        let stored = publish::confirmed(&self.client, subject, Some(headers), timer.answer, limit::PUBLISH_DEADLINE).await;
+        stored.map(drop).map_err(|error| Unavailable(error.to_string()))
     }
 
     async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended> {

@@ -1,7 +1,7 @@
 //! Hand-overs between workers, on `worker.<id>`.
 //!
-//! An offer is two lines, the session and the reply subject of the delivery; the reply tells the
-//! rest. An empty offer only asks whether the worker has a connection. The answer is one byte.
+//! An offer is two lines, the session (behind `answer.` where it is one) and the reply subject of
+//! the delivery, which tells the rest. An empty offer only asks whether the worker has a connection. The answer is one byte.
 
 use std::sync::Arc;
 
@@ -13,23 +13,27 @@ use proto::subject;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
-use crate::port::{Delivery, Reply};
+use crate::port::{Delivery, Inbox, Reply};
 
 /// The delivery is in custody, or the worker is alive.
 pub const TAKEN: Bytes = Bytes::from_static(b"+");
+/// What stands before the session of an answer; no session has two dots.
+const ANSWER: &str = "answer.";
 /// There is no room for it.
 const REFUSED: Bytes = Bytes::from_static(b"-");
 
 /// An offer as it travels.
 pub fn encode(delivery: &Delivery) -> Bytes {
-    format!("{}\n{}", delivery.session, delivery.reply.0).into()
+    let prefix = if delivery.inbox == Inbox::Answer { ANSWER } else { "" };
+    format!("{prefix}{}\n{}", delivery.session, delivery.reply.0).into()
 }
 
 /// Reads an offer.
 pub fn decode(body: &[u8]) -> Option<Delivery> {
     let (session, reply) = std::str::from_utf8(body).ok()?.split_once('\n')?;
     let place = delivery::parse(reply)?;
-    Some(Delivery { session: session.parse().ok()?, event: place.event, is_first: place.count == 1, reply: Reply(reply.to_owned()) })
+    let (inbox, session) = session.strip_prefix(ANSWER).map_or((Inbox::Event, session), |session| (Inbox::Answer, session));
+    Some(Delivery { session: session.parse().ok()?, inbox, event: place.event, is_first: place.count == 1, reply: Reply(reply.to_owned()) })
 }
 
 /// Answers offers until `ended`.
@@ -52,7 +56,7 @@ pub async fn answer(client: Client, desk: Arc<Desk>, ended: CancellationToken) -
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode};
+    use super::{Inbox, decode, encode};
 
     #[test]
     fn an_offer_survives_the_round_trip() {
@@ -60,6 +64,9 @@ mod tests {
         let delivery = decode(body).unwrap();
         assert!(delivery.is_first);
         assert_eq!(encode(&delivery), body.as_slice());
+        let body = b"answer.t.s\n$JS.ACK.EVENTS_6a000001.workers.1.17.40.1790000000123456789.5";
+        let delivery = decode(body).unwrap();
+        assert_eq!((delivery.inbox, encode(&delivery).as_ref()), (Inbox::Answer, body.as_slice()));
     }
 
     #[test]

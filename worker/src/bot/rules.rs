@@ -10,13 +10,12 @@ use proto::wire::{Doubt, Outcome};
 use serde_json::{Value, json};
 
 use self::condition::{Captures, When};
-use self::node::Node;
 use self::scope::{End, Event, Scope};
 use self::template::{Engine, Names, Template, Tree};
 use super::{Bot, DefinitionError, Error, Request, Step, Thought, Turn};
+use crate::bot::node::Node;
 
 mod condition;
-pub(in crate::bot) mod node;
 mod scope;
 mod template;
 
@@ -89,7 +88,7 @@ impl Rules {
         match rule.calls.get(turn.steps.len()) {
             Some(call) => {
                 let arguments = call.with.arguments(&self.engine, &scope)?;
-                Ok(Thought::Call(vec![Request { ability: call.ability.clone(), arguments, doubt: call.doubt }]))
+                Ok(Thought::call(vec![Request { ability: call.ability.clone(), arguments, doubt: call.doubt }]))
             }
             None => self.reply(rule.reply.as_ref(), &scope),
         }
@@ -97,7 +96,7 @@ impl Rules {
 
     fn reply(&self, template: Option<&Template>, scope: &Scope<'_>) -> Result<Thought, Error> {
         let text = template.map(|template| template.render(&self.engine, scope)).transpose()?;
-        Ok(Thought::Reply(text.unwrap_or_default()))
+        Ok(Thought::reply(text.unwrap_or_default()))
     }
 }
 
@@ -144,7 +143,7 @@ impl Rule {
             let call = call.ok_or_else(changed)?;
             let end = end(step.outcomes.first());
             if let (Err(error), OnError::Fail) = (&end, call.on_error) {
-                return Err(Error(format!("{}: call {} ({}) failed: {error}", self.label, call.name, call.ability)));
+                return Err(Error::new(format!("{}: call {} ({}) failed: {error}", self.label, call.name, call.ability)));
             }
             ends.push((call.name.as_str(), end));
         }
@@ -199,7 +198,7 @@ fn end(outcome: Option<&Outcome>) -> End {
 }
 
 fn changed() -> Error {
-    Error("the rules were changed while this turn was open: its steps are not those of the rule that matches now".to_owned())
+    Error::new("the rules were changed while this turn was open: its steps are not those of the rule that matches now".to_owned())
 }
 
 #[cfg(test)]

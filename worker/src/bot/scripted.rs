@@ -8,9 +8,9 @@ use proto::message::Kind;
 use proto::wire::Doubt;
 use serde_json::{Value, json};
 
-use super::rules::node::Node;
 use super::rules::{CALLS_MAX, DOUBTS, NAME_BYTES_MAX, parse_json};
 use super::{Bot, DefinitionError, Error, Request, Thought, Turn};
+use crate::bot::node::Node;
 
 /// Longest latency.
 const LATENCY_MAX: Duration = Duration::from_mins(10);
@@ -63,13 +63,13 @@ impl Bot for Scripted {
             tokio::time::sleep(self.latency).await;
         }
         if let Some(request) = self.calls.get(turn.steps.len()) {
-            return Ok(Thought::Call(vec![request.clone()]));
+            return Ok(Thought::call(vec![request.clone()]));
         }
         match &self.end {
-            End::Echo => Ok(Thought::Reply(turn.input.text.clone())),
-            End::Reply(text) => Ok(Thought::Reply(text.clone())),
-            End::History => Ok(Thought::Reply(retell(&turn))),
-            End::Fail(reason) => Err(Error(reason.clone())),
+            End::Echo => Ok(Thought::reply(turn.input.text.clone())),
+            End::Reply(text) => Ok(Thought::reply(text.clone())),
+            End::History => Ok(Thought::reply(retell(&turn))),
+            End::Fail(reason) => Err(Error::new(reason.as_str())),
         }
     }
 
@@ -86,7 +86,7 @@ fn retell(turn: &Turn<'_>) -> String {
         match message.kind {
             Kind::User => line("user", &message.text),
             Kind::Bot => line("bot", &message.text),
-            Kind::Activity => {}
+            Kind::Activity | Kind::Reasoning => {}
         }
     }
     line("user", &turn.input.text);
@@ -132,22 +132,22 @@ mod tests {
             |kind, text: &str| Message { id: String::new(), kind, text: text.to_owned(), meta: Value::Null, created_at: 0, updated_at: 0 };
         let history = [said(Kind::User, "a"), said(Kind::Activity, ""), said(Kind::Bot, "b")];
         let input = Input { text: "hi".into(), ..Input::default() };
-        let steps = vec![Step { calls: Vec::new(), outcomes: Vec::new() }; steps];
-        let turn = Turn { input: &input, ordinal: 1, steps: &steps, history: &history };
+        let steps = vec![Step { calls: Vec::new(), outcomes: Vec::new(), thought: None }; steps];
+        let turn = Turn { input: &input, ordinal: 1, steps: &steps, history: &history, told: &|_| {} };
         parse(&definition).unwrap().think(turn).await.map_err(|error| error.to_string())
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_waits_then_calls_then_ends_as_told() {
         let before = tokio::time::Instant::now();
-        assert_eq!(think(json!({ "latency": "50ms" }), 0).await, Ok(Thought::Reply("hi".into())));
+        assert_eq!(think(json!({ "latency": "50ms" }), 0).await, Ok(Thought::reply("hi")));
         assert_eq!(before.elapsed(), Duration::from_millis(50));
-        assert_eq!(think(json!({ "reply": "ok" }), 0).await, Ok(Thought::Reply("ok".into())));
-        assert_eq!(think(json!({ "historyReply": true }), 0).await, Ok(Thought::Reply("user: a\nbot: b\nuser: hi\n".into())));
+        assert_eq!(think(json!({ "reply": "ok" }), 0).await, Ok(Thought::reply("ok")));
+        assert_eq!(think(json!({ "historyReply": true }), 0).await, Ok(Thought::reply("user: a\nbot: b\nuser: hi\n")));
         let calls = json!([{ "ability": "echo", "with": { "a": 1 } }, { "ability": "fetch", "doubt": "fail" }]);
         let bot = json!({ "calls": calls, "fail": "out of order" });
         for (steps, ability) in [(0, "echo"), (1, "fetch")] {
-            assert!(matches!(think(bot.clone(), steps).await, Ok(Thought::Call(requests)) if requests[0].ability == ability));
+            assert!(matches!(think(bot.clone(), steps).await, Ok(Thought::Call { requests, .. }) if requests[0].ability == ability));
         }
         assert_eq!(think(bot, 2).await, Err("out of order".into()));
     }

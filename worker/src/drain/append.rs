@@ -1,7 +1,7 @@
 //! One fenced append, and what its answer means.
 
 use proto::limit;
-use proto::record::{Record, RecordId, Step};
+use proto::record::{Conversation, Record, RecordId, Step};
 use tokio::time::Instant;
 
 use super::turn::Open;
@@ -13,6 +13,7 @@ impl Drain<'_> {
     /// Appends one step of a turn behind the fence; after it the fence is this record.
     pub(super) async fn append(&mut self, turn: &Open, step: Step) -> Result<(), Stop> {
         let id = RecordId(self.desk.ports.chance.bytes());
+        self.cancels.retain(|seq| *seq > self.cursor);
         let record = Record {
             id,
             event: turn.event,
@@ -24,16 +25,28 @@ impl Drain<'_> {
             worker: self.desk.me.to_string(),
             traceparent: turn.traceparent.clone(),
             received_at_ms: turn.received_at_ms,
+            revisions: turn.plan.revisions,
+            cancels: self.cancels.clone(),
             step: Some(step),
         };
         let is_terminal = record.is_terminal();
+        let is_open = !is_terminal && !record.is_idle() && !matches!(record.step, Some(Step::Suspended(_)));
+        let merged = match &record.step {
+            Some(Step::Merged(step)) => Some(step.inputs.clone()),
+            _ => None,
+        };
         let cursor = if is_terminal { turn.event.seq } else { self.cursor };
         let seq = self.land(id, Record { cursor, ..record }.encode()).await?;
         self.fence = seq;
         self.has_landed = true;
+        self.is_open = is_open;
         if is_terminal {
             self.base = seq;
-            self.conversation = Some(turn.conversation);
+            // An event that goes into a later one's turn does not count as a turn.
+            let ordinal = turn.conversation.turn.saturating_sub(u64::from(merged.is_some()));
+            self.conversation = Some(Conversation { turn: ordinal, ..turn.conversation });
+            self.merged = merged.unwrap_or_default();
+            self.closed_at_ms = None;
         }
         // A turn of an earlier epoch is closed without a cursor in this one.
         if turn.event.epoch == self.mailbox.epoch {

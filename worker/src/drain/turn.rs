@@ -1,66 +1,101 @@
-//! One turn: the bot thinks, its calls run, the end is committed.
+//! The beginning of a turn.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use backbone::journal::Entry;
 use proto::code::Code;
 use proto::event::{self, Event};
-use proto::id::EventSeq;
-use proto::idempotency::effect_key;
+use proto::id::{EventSeq, SessionKey};
 use proto::limit;
-use proto::record::{Conversation, Step as RecordStep};
-use proto::resource::Trigger;
-use proto::wire::outcome::End as OutcomeEnd;
-use proto::wire::{Call, Checkpoint, Completed, Doubt, Failed, Input, Intents, Outcome, Outcomes, Started};
+use proto::record::{Conversation, Record, Step as RecordStep};
+use proto::resource::{Busy, Trigger};
+use proto::wire::{Input, Started};
 use tokio::time::Instant;
 
-use super::{Drain, Stop, letter, unavailable};
+use super::attend;
+use super::end::Failure;
+use super::hear::Cancel;
+use super::{Drain, Stop, unavailable};
+use crate::ability::Facts;
 use crate::attempt;
-use crate::bot::{self, Request, Step, Thought};
 use crate::conversation::{self, Arrival};
-use crate::port::Waiting;
-use crate::transcript::Transcript;
+use crate::port::{Clock, Plan, Waiting};
+use crate::turn::course::Course;
+use crate::turn::merge;
 
 /// A turn that has begun.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Open {
+    pub(super) session: SessionKey,
     pub(super) event: EventSeq,
     pub(super) received_at_ms: i64,
     pub(super) traceparent: String,
     pub(super) attempt: u32,
     pub(super) conversation: Conversation,
-    pub(super) steps: Vec<Step>,
+    pub(super) plan: Plan,
+    pub(super) course: Course,
+    pub(super) input: Input,
     /// The input, until a record of the turn has it.
     pub(super) unrecorded: Option<Input>,
+    /// When this drain began with it.
+    began_at: Instant,
+    /// How long earlier drains worked on it.
+    worked_before: Duration,
 }
 
-/// Why a turn ends without a reply.
-pub(super) struct Failure {
-    pub(super) code: Code,
-    pub(super) message: String,
-    /// The event, where a copy goes to DEAD.
-    pub(super) copy: Option<Waiting>,
+impl Open {
+    /// A turn of which nothing is on record.
+    pub(super) fn new(session: &SessionKey, waiting: &Waiting, conversation: Conversation, plan: Plan) -> Self {
+        Self {
+            session: session.clone(),
+            event: waiting.event,
+            received_at_ms: waiting.at_ms,
+            traceparent: waiting.traceparent.clone().unwrap_or_default(),
+            attempt: 0,
+            conversation,
+            plan,
+            course: Course::default(),
+            input: Input::default(),
+            unrecorded: None,
+            began_at: Instant::now(),
+            worked_before: Duration::ZERO,
+        }
+    }
+
+    /// Takes the event in.
+    pub(super) fn take_input(&mut self, input: Input) {
+        self.unrecorded = Some(input.clone());
+        self.input = input;
+    }
+
+    /// What is left of the time that the turn may take, where that is bounded.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let worked = self.worked_before + self.began_at.elapsed();
+        let of_bot = self.plan.bot.as_ref().ok().and_then(|bot| bot.limits().turn).map_or(0, |budget| budget.time_ms);
+        let of_trigger = self.plan.trigger.limits.turn.map_or(0, |budget| budget.time_ms);
+        [of_bot, of_trigger].into_iter().filter_map(|bound_ms| attend::left(bound_ms, worked)).min()
+    }
+
+    /// What abilities may know of the turn.
+    pub(super) fn facts(&self, clock: &dyn Clock) -> Facts {
+        Facts::new(&self.session, self.event, &self.conversation.id(&self.session), &self.input, clock.now_ms())
+    }
 }
 
 impl Drain<'_> {
     /// Runs the turn of a waiting event from its beginning to its end.
     pub(super) async fn turn(&mut self, waiting: Waiting) -> Result<(), Stop> {
-        let event = waiting.event;
-        self.entitle(event.seq)?;
-        let Some(trigger) = self.desk.ports.directory.trigger(&self.mailbox.session.trigger) else {
+        self.entitle(waiting.event.seq)?;
+        let Some(plan) = self.desk.ports.directory.plan(&self.mailbox.session.trigger) else {
             // Deleted while its events waited: the next delivery finds out for certain.
             return Err(Stop::Yield(limit::NAK_MAX));
         };
+        let is_collected = plan.trigger.busy == Busy::Collect && self.mailbox.is_mine();
+        let waiting = if is_collected { Box::pin(self.collect(waiting, &plan)).await? } else { waiting };
+        let event = waiting.event;
         let arrival = Arrival { event, at_ms: waiting.at_ms, fence: self.fence };
-        let mut turn = Open {
-            event,
-            received_at_ms: waiting.at_ms,
-            traceparent: waiting.traceparent.clone().unwrap_or_default(),
-            attempt: 0,
-            conversation: conversation::next(self.conversation, arrival, trigger.session_duration),
-            steps: Vec::new(),
-            unrecorded: None,
-        };
+        let conversation = conversation::next(self.conversation, arrival, plan.trigger.session_duration);
+        let mut turn = Open::new(&self.mailbox.session, &waiting, conversation, plan);
         if self.fence == 0 && self.is_beyond_log(waiting.at_ms) {
             let message = "the event is older than the log: whether it was done is unknown".to_owned();
             return Box::pin(self.fail(turn, Failure { code: Code::OutcomeUnknown, message, copy: Some(waiting) })).await;
@@ -71,167 +106,38 @@ impl Drain<'_> {
             self.append(&turn, RecordStep::Started(Started {})).await?;
         }
         self.is_first_turn = false;
-        match Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body) {
-            Ok(event) => {
-                let input = input(&trigger, event);
-                turn.unrecorded = Some(input.clone());
-                self.carry_on(turn, &input, &trigger, waiting).await
-            }
-            Err(error) => {
-                let code = if matches!(error, event::Error::Foreign { .. }) { Code::IdentityForeign } else { Code::EnvelopeInvalid };
-                Box::pin(self.fail(turn, Failure { code, message: error.to_string(), copy: Some(waiting) })).await
-            }
+        if let Err(error) = self.take_in_event(&mut turn, &waiting) {
+            return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) })).await;
         }
+        if self.cancels.contains(&event.seq) {
+            let cancel = Cancel { by: String::new(), reason: "called off before it began".to_owned() };
+            return Box::pin(self.cancel(turn, cancel)).await;
+        }
+        if turn.plan.trigger.busy == Busy::Reject && Box::pin(self.was_busy_at(waiting.at_ms)).await? {
+            let message = "the session was busy when the event arrived, and its trigger refuses such events";
+            return Box::pin(self.fail(turn, Failure::new(Code::SessionBusy, message))).await;
+        }
+        self.carry_on(turn, Some(waiting)).await
     }
 
-    /// Asks the bot and makes its calls until it replies.
-    pub(super) async fn carry_on(&mut self, mut turn: Open, input: &Input, trigger: &Trigger, waiting: Waiting) -> Result<(), Stop> {
-        let bot = match self.desk.ports.directory.bot(&trigger.bot) {
-            Ok(bot) => bot,
-            Err(message) => return Box::pin(self.fail(turn, Failure { code: Code::BotUnknown, message, copy: Some(waiting) })).await,
-        };
-        drop(waiting);
-        let history = if bot.wants_history() { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
-        loop {
-            let view = bot::Turn { input, ordinal: turn.conversation.turn, steps: &turn.steps, history: &history };
-            let thought = self.in_time(bot.think(view)).await?;
-            let requests = match thought {
-                Ok(Thought::Call(requests)) => requests,
-                Ok(Thought::Reply(reply)) => return self.complete(turn, reply).await,
-                Err(bot::Error(message)) => {
-                    return Box::pin(self.fail(turn, Failure { code: Code::BotFailed, message, copy: None })).await;
-                }
-            };
-            let calls = match self.calls(&turn, requests) {
-                Ok(calls) => calls,
-                Err(message) => return Box::pin(self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None })).await,
-            };
-            Box::pin(self.step(&mut turn, calls)).await?;
-        }
-    }
-
-    /// Makes the calls of one step: intents, effects, outcomes.
-    async fn step(&mut self, turn: &mut Open, calls: Vec<Call>) -> Result<(), Stop> {
-        let number = step_number(turn.steps.len()) + 1;
-        let intents = Intents { input: turn.unrecorded.take(), step: number, calls: calls.clone() };
-        self.append(turn, RecordStep::Intents(intents)).await?;
-        let outcomes = self.run_calls(turn, &calls).await?;
-        self.record_outcomes(turn, number, outcomes.clone()).await?;
-        turn.steps.push(Step { calls, outcomes });
-        if self.desk.shutdown.is_cancelled() {
-            self.append(turn, RecordStep::Checkpoint(Checkpoint {})).await?;
-            return Err(Stop::Yield(Duration::ZERO));
-        }
+    /// Reads the event, and what was merged into it.
+    pub(super) fn take_in_event(&mut self, turn: &mut Open, waiting: &Waiting) -> Result<(), event::Error> {
+        let trigger = &turn.plan.trigger;
+        let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body)?;
+        let mut inputs = self.merged.clone();
+        inputs.push(input(trigger, event));
+        turn.take_input(merge::combine(inputs).unwrap_or_default());
         Ok(())
     }
 
-    async fn complete(&mut self, mut turn: Open, reply: String) -> Result<(), Stop> {
-        if reply.len() > limit::STEP_BYTES_MAX {
-            let message = format!("the reply has {} bytes, at most {} are kept", reply.len(), limit::STEP_BYTES_MAX);
-            return Box::pin(self.fail(turn, Failure { code: Code::TurnLimit, message, copy: None })).await;
-        }
-        let input = turn.unrecorded.take();
-        self.append(&turn, RecordStep::Completed(Completed { input, reply })).await?;
-        self.settle().await;
-        Ok(())
-    }
-
-    /// Ends a turn without a reply: the copy first, then the record, then the ack.
-    pub(super) async fn fail(&mut self, mut turn: Open, failure: Failure) -> Result<(), Stop> {
-        let Failure { code, message, copy } = failure;
-        // The message may quote what a caller or a page said: it stands in the record, not in the log line.
-        tracing::warn!(session.key = %self.mailbox.session, event.seq = turn.event.seq, code = code.as_str(), dead = copy.is_some(), "a turn failed");
-        let dead = copy.is_some();
-        if let Some(waiting) = copy {
-            let cause = letter::Cause { code, reason: message.clone(), attempts: turn.attempt };
-            let place = letter::Place::Session(&self.mailbox.session);
-            letter::bury(&*self.desk.ports.broker, place, &waiting, cause).await.map_err(unavailable)?;
-        }
-        let input = turn.unrecorded.take();
-        let failed = Failed { input, code: code.as_str().to_owned(), message, dead };
-        self.append(&turn, RecordStep::Failed(failed)).await?;
-        self.settle().await;
-        Ok(())
-    }
-
-    /// Names and bounds the calls of the next step.
-    fn calls(&self, turn: &Open, requests: Vec<Request>) -> Result<Vec<Call>, String> {
-        let number = step_number(turn.steps.len()) + 1;
-        if number > limit::STEPS_MAX {
-            return Err(format!("the turn wants more than {} steps", limit::STEPS_MAX));
-        }
-        if requests.is_empty() || requests.len() > limit::CALLS_MAX {
-            return Err(format!("a step makes 1 to {} calls, this one {}", limit::CALLS_MAX, requests.len()));
-        }
-        let abilities = &self.desk.ports.abilities;
-        let call = |(index, request): (usize, Request)| {
-            let doubt = request.doubt.unwrap_or_else(|| abilities.doubt(&request.ability, &request.arguments));
-            let arguments = request.arguments.to_string();
-            Call { id: format!("{number}.{index}"), ability: request.ability, arguments, doubt: doubt.into() }
-        };
-        let calls: Vec<Call> = requests.into_iter().enumerate().map(call).collect();
-        let bytes: usize = calls.iter().map(|call| call.arguments.len() + call.ability.len()).sum();
-        if bytes > limit::STEP_BYTES_MAX {
-            return Err(format!("the arguments of one step have {bytes} bytes, at most {} are kept", limit::STEP_BYTES_MAX));
-        }
-        Ok(calls)
-    }
-
-    /// Runs calls whose intents, or whose resumption, this worker has committed.
-    pub(super) async fn run_calls(&self, turn: &Open, calls: &[Call]) -> Result<Vec<Outcome>, Stop> {
-        let runs = calls.iter().map(|call| async {
-            let key = effect_key(&self.mailbox.session, turn.event, &call.id);
-            let began = Instant::now();
-            let end = match self.desk.ports.abilities.run(call, &key).await {
-                Ok(result) if result.len() > limit::RESULT_BYTES_MAX => {
-                    OutcomeEnd::Error(format!("the result has {} bytes, at most {} are kept", result.len(), limit::RESULT_BYTES_MAX))
-                }
-                Ok(result) => OutcomeEnd::Result(result),
-                Err(error) => OutcomeEnd::Error(error),
-            };
-            let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Outcome { call: call.id.clone(), duration_ms, end: Some(end) }
-        });
-        self.in_time(join_all(runs)).await
-    }
-
-    /// Commits outcomes, in as many records as their size asks for.
-    pub(super) async fn record_outcomes(&mut self, turn: &Open, step: u32, outcomes: Vec<Outcome>) -> Result<(), Stop> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for outcome in outcomes {
-            let size = prost::Message::encoded_len(&outcome);
-            if !batch.is_empty() && bytes + size > limit::STEP_BYTES_MAX {
-                let outcomes = std::mem::take(&mut batch);
-                self.append(turn, RecordStep::Outcomes(Outcomes { step, outcomes })).await?;
-                bytes = 0;
-            }
-            bytes += size;
-            batch.push(outcome);
-        }
-        self.append(turn, RecordStep::Outcomes(Outcomes { step, outcomes: batch })).await
-    }
-
-    /// What was said before in the conversation; only what is new since the last turn is read.
-    async fn history(&mut self, conversation: Conversation) -> Result<Vec<proto::message::Message>, Stop> {
-        let known = self.transcript.take().filter(|known| known.is_of(&conversation));
-        let mut transcript = known.unwrap_or_else(|| Transcript::new(conversation));
-        while transcript.upto() < self.base {
+    /// Whether a turn of the session was under way at that time, by the broker's clock.
+    async fn was_busy_at(&mut self, at_ms: i64) -> Result<bool, Stop> {
+        if self.closed_at_ms.is_none() && self.base > 0 {
             let broker = &self.desk.ports.broker;
-            let entries =
-                broker.records_after(&self.mailbox.session, transcript.upto(), limit::READ_BATCH_MAX).await.map_err(unavailable)?;
-            if entries.is_empty() {
-                return Err(Stop::Yield(limit::NAK_MAX)); // a replica that lags behind the last record
-            }
-            for entry in entries.iter().take_while(|entry| entry.seq <= self.base) {
-                transcript.push(&self.mailbox.session, entry);
-            }
-            if entries.last().is_some_and(|entry| entry.seq > self.base) {
-                break;
-            }
+            let last = broker.records_after(&self.mailbox.session, self.base - 1, 1).await.map_err(unavailable)?;
+            self.closed_at_ms = last.first().filter(|entry| entry.seq == self.base).map(|entry| entry.at_ms);
         }
-        let messages = transcript.messages().to_vec();
-        self.transcript = Some(transcript);
-        Ok(messages)
+        Ok(self.closed_at_ms.is_some_and(|closed_at_ms| at_ms < closed_at_ms))
     }
 
     /// Whether the log may have forgotten what became of an event of that time.
@@ -255,12 +161,34 @@ pub(super) fn input(trigger: &Trigger, event: Event) -> Input {
     }
 }
 
-pub(super) fn step_number(steps: usize) -> u32 {
-    u32::try_from(steps).unwrap_or(u32::MAX)
+/// Why an event that cannot be read fails.
+pub(super) fn refusal(error: &event::Error) -> Failure {
+    let code = if matches!(error, event::Error::Foreign { .. }) { Code::IdentityForeign } else { Code::EnvelopeInvalid };
+    Failure::new(code, error.to_string())
 }
 
-/// What a call in doubt comes to without calling again; none where it is to be called again.
-pub(super) fn without_calling(call: &Call) -> Option<Outcome> {
-    let unknown = Outcome { call: call.id.clone(), duration_ms: 0, end: Some(OutcomeEnd::Unknown(proto::wire::Unknown {})) };
-    (call.doubt() != Doubt::Retry).then_some(unknown)
+/// An open turn as its records tell it.
+pub(super) fn reopened(session: &SessionKey, last: &Record, plan: Plan, entries: &[Entry]) -> Open {
+    let own = || entries.iter().filter(|entry| entry.record.event == last.event);
+    let course = Course::recover(own().map(|entry| &entry.record));
+    let waiting = Waiting {
+        event: last.event,
+        at_ms: last.received_at_ms,
+        content_type: None,
+        traceparent: Some(last.traceparent.clone()),
+        body: bytes::Bytes::new(),
+    };
+    let input = course.input().cloned().unwrap_or_default();
+    let worked_before = worked(own());
+    Open { attempt: last.attempt, course, input, worked_before, ..Open::new(session, &waiting, last.conversation, plan) }
+}
+
+/// How long a turn was worked on by its records, the time that it waited taken off.
+fn worked<'a>(entries: impl Iterator<Item = &'a Entry>) -> Duration {
+    let (mut worked_ms, mut since_ms) = (0_i64, None);
+    for entry in entries {
+        worked_ms = worked_ms.saturating_add(since_ms.map_or(0, |since: i64| entry.at_ms.saturating_sub(since).max(0)));
+        since_ms = (!matches!(entry.record.step, Some(RecordStep::Suspended(_)))).then_some(entry.at_ms);
+    }
+    Duration::from_millis(worked_ms.unsigned_abs())
 }

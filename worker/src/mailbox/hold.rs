@@ -3,12 +3,16 @@
 //! A held delivery is kept alive by progress acks, so their number is bounded; further ones are
 //! put off, and only remembered. Both are settled once the cursor has passed them: the broker
 //! matches an ack by sequence, so the reply of an earlier delivery serves.
+//!
+//! Answers from outside are held apart: they are taken in at once, and have a cursor of their own.
+//! One that was taken in is kept until its turn has ended or waits again: should the owner die in
+//! between, it is what wakes the session.
 
 use std::collections::BTreeMap;
 
-use proto::limit::PARKED_MAX;
+use proto::limit::{HELD_MAX, PARKED_MAX};
 
-use crate::port::{Delivery, Reply};
+use crate::port::{Delivery, Inbox, Reply};
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +40,19 @@ pub struct Hold {
     cursor: Option<u64>,
     held: BTreeMap<u64, Held>,
     parked: BTreeMap<u64, Reply>,
+    answered: Option<u64>,
+    /// The last answer that was taken in, acked or not.
+    heard: u64,
+    answers: BTreeMap<u64, Held>,
 }
 
 impl Hold {
     /// Takes a delivery where at most `held_max` are held.
     pub fn take(&mut self, delivery: Delivery, is_forwarded: bool, held_max: usize) -> Taken {
         let seq = delivery.event.seq;
+        if delivery.inbox == Inbox::Answer {
+            return self.take_answer(delivery, is_forwarded);
+        }
         if self.cursor.is_some_and(|cursor| seq <= cursor) {
             return Taken::Settled(delivery.reply);
         }
@@ -59,6 +70,58 @@ impl Hold {
         self.parked.remove(&seq);
         self.held.insert(seq, Held { delivery, is_forwarded });
         Taken::Held
+    }
+
+    fn take_answer(&mut self, delivery: Delivery, is_forwarded: bool) -> Taken {
+        let seq = delivery.event.seq;
+        if self.answered.is_some_and(|answered| seq <= answered) {
+            return Taken::Settled(delivery.reply);
+        }
+        if self.answers.len() >= HELD_MAX && !self.answers.contains_key(&seq) {
+            return Taken::Parked(delivery.reply);
+        }
+        self.answers.insert(seq, Held { delivery, is_forwarded });
+        Taken::Held
+    }
+
+    /// Notes that all answers up to this one were taken in.
+    pub fn hear(&mut self, heard: u64) {
+        self.heard = heard;
+    }
+
+    /// Moves the cursor of the answers and returns what it settles.
+    pub fn answer(&mut self, answered: u64) -> Vec<Reply> {
+        self.answered = Some(answered);
+        let later = self.answers.split_off(&answered.saturating_add(1));
+        std::mem::replace(&mut self.answers, later).into_values().map(|held| held.delivery.reply).collect()
+    }
+
+    /// Whether an answer is held that was not taken in.
+    pub fn has_answer(&self) -> bool {
+        self.answers.range(self.heard.saturating_add(1)..).next().is_some()
+    }
+
+    /// Forgets answers that were not taken in and that the broker no longer has.
+    pub fn forget_answers(&mut self) {
+        drop(self.answers.split_off(&self.heard.saturating_add(1)));
+    }
+
+    /// Whether an event behind another is held or parked.
+    pub fn has_later(&self, seq: u64) -> bool {
+        let later = (std::ops::Bound::Excluded(seq), std::ops::Bound::Unbounded);
+        self.held.range(later).next().is_some() || self.parked.range(later).next().is_some()
+    }
+
+    /// Takes the delivery of one event out: its turn waits, and needs it no more.
+    pub fn release(&mut self, seq: u64) -> Option<Reply> {
+        let parked = self.parked.remove(&seq);
+        self.held.remove(&seq).map(|held| held.delivery.reply).or(parked)
+    }
+
+    /// Takes the replies of events out, also of deliveries that were put off; answers stay.
+    pub fn give_up_events(&mut self) -> Vec<Reply> {
+        let held = std::mem::take(&mut self.held).into_values().map(|held| held.delivery.reply);
+        held.chain(std::mem::take(&mut self.parked).into_values()).collect()
     }
 
     /// Moves the cursor and returns what it settles.
@@ -87,6 +150,11 @@ impl Hold {
         self.held.values().all(|held| held.delivery.is_first && !held.is_forwarded)
     }
 
+    /// Whether anything is held that entitles to the session without a lease: an answer does.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.answers.is_empty()
+    }
+
     /// Whether something is held or parked that is not committed.
     pub fn is_waiting(&self) -> bool {
         !self.held.is_empty() || !self.parked.is_empty()
@@ -100,19 +168,20 @@ impl Hold {
 
     /// Takes all replies out, also of deliveries that were put off: whoever is next need not wait for those.
     pub fn give_up(&mut self) -> Vec<Reply> {
-        let held = std::mem::take(&mut self.held).into_values().map(|held| held.delivery.reply);
-        held.chain(std::mem::take(&mut self.parked).into_values()).collect()
+        let answers = std::mem::take(&mut self.answers).into_values().map(|held| held.delivery.reply);
+        answers.chain(self.give_up_events()).collect()
     }
 
     /// Takes the held deliveries out.
     pub fn empty(&mut self) -> Vec<Held> {
         self.parked.clear();
-        std::mem::take(&mut self.held).into_values().collect()
+        let answers = std::mem::take(&mut self.answers).into_values();
+        std::mem::take(&mut self.held).into_values().chain(answers).collect()
     }
 
     /// The replies to keep alive.
     pub fn replies(&self) -> Vec<Reply> {
-        self.held.values().map(|held| held.delivery.reply.clone()).collect()
+        self.held.values().chain(self.answers.values()).map(|held| held.delivery.reply.clone()).collect()
     }
 }
 
@@ -123,11 +192,17 @@ mod tests {
 
     use proto::limit::HELD_MAX;
 
-    use super::{Delivery, Hold, Reply, Taken};
+    use super::{Delivery, Hold, Inbox, Reply, Taken};
 
     fn delivery(seq: u64, count: u32) -> Delivery {
         let event = EventSeq { epoch: Epoch::from_second(1), seq };
-        Delivery { session: "t.s".parse().unwrap(), event, is_first: count == 1, reply: Reply(format!("{seq}/{count}")) }
+        Delivery {
+            session: "t.s".parse().unwrap(),
+            inbox: Inbox::Event,
+            event,
+            is_first: count == 1,
+            reply: Reply(format!("{seq}/{count}")),
+        }
     }
 
     #[test]
@@ -158,6 +233,21 @@ mod tests {
         assert_eq!(hold.take(delivery(late, 1), false, HELD_MAX), Taken::Parked(Reply(format!("{late}/1"))));
         assert_eq!(hold.commit(late).len(), HELD_MAX + 1);
         assert!(!hold.is_waiting());
+    }
+
+    #[test]
+    fn answers_have_a_cursor_of_their_own() {
+        let mut hold = Hold::default();
+        let answer = |seq| Delivery { inbox: Inbox::Answer, ..delivery(seq, 1) };
+        assert_eq!(hold.take(answer(9), false, HELD_MAX), Taken::Held);
+        assert_eq!(hold.take(delivery(8, 1), false, HELD_MAX), Taken::Held);
+        assert_eq!(hold.commit(20), [Reply("8/1".into())]);
+        assert!(hold.has_answer());
+        hold.hear(9);
+        assert!(!hold.has_answer() && hold.replies().len() == 1);
+        assert_eq!(hold.answer(9), [Reply("9/1".into())]);
+        assert_eq!(hold.take(answer(9), false, HELD_MAX), Taken::Settled(Reply("9/1".into())));
+        assert!(!hold.has_answer());
     }
 
     proptest! {

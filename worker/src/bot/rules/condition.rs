@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::node::Node;
 use crate::bot::DefinitionError;
+use crate::bot::node::Node;
 
 /// Longest regular expression, in bytes.
 const PATTERN_BYTES_MAX: usize = 4 * 1024;
@@ -147,7 +147,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Captures, When};
-    use crate::bot::rules::node::Node;
+    use crate::bot::node::Node;
 
     fn parse(when: &Value) -> Result<When, String> {
         When::parse(&Node { path: "when".to_owned(), value: when }).map_err(|error| error.to_string())

@@ -104,6 +104,7 @@ fn said(message: &Message) -> Value {
         Kind::User => "user",
         Kind::Bot => "bot",
         Kind::Activity => "activity",
+        Kind::Reasoning => "reasoning",
     };
     let fields: [(&str, Value); 2] = [("type", kind.into()), ("text", message.text.as_str().into())];
     BTreeMap::from(fields).into()

@@ -11,8 +11,8 @@ use std::io;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior};
 
-use super::node::Node;
 use super::scope::Scope;
+use crate::bot::node::Node;
 use crate::bot::{DefinitionError, Error};
 
 /// Longest template, in bytes.
@@ -156,7 +156,7 @@ impl Names<'_> {
 impl Template {
     /// The text.
     pub(super) fn render(&self, engine: &Engine, scope: &Scope<'_>) -> Result<String, Error> {
-        let fault = |reason: Cow<'_, str>| Error(format!("{}: {reason}", self.path));
+        let fault = |reason: Cow<'_, str>| Error::new(format!("{}: {reason}", self.path));
         let template = engine.environment.get_template(&self.name).map_err(|error| fault(describe(&error).into()))?;
         let mut output = Capped(Vec::new());
         match template.render_captured_to(scope.context(&self.variables), &mut output) {
@@ -171,7 +171,7 @@ impl Template {
     /// The text, taken from what is left of the call's bytes.
     fn charged(&self, engine: &Engine, scope: &Scope<'_>, left: &mut usize) -> Result<String, Error> {
         let text = self.render(engine, scope)?;
-        let over = || Error(format!("{}: the arguments of the call are over {ARGUMENTS_BYTES_MAX} bytes", self.path));
+        let over = || Error::new(format!("{}: the arguments of the call are over {ARGUMENTS_BYTES_MAX} bytes", self.path));
         *left = left.checked_sub(text.len()).ok_or_else(over)?;
         Ok(text)
     }
@@ -190,7 +190,7 @@ impl Tree {
             Self::Text(template) => template.charged(engine, scope, left).map(Into::into),
             Self::Expression(template) => {
                 let json = template.charged(engine, scope, left)?;
-                serde_json::from_str(&json).map_err(|error| Error(format!("{}: yields no JSON: {error}", template.path)))
+                serde_json::from_str(&json).map_err(|error| Error::new(format!("{}: yields no JSON: {error}", template.path)))
             }
             Self::List(items) => items.iter().map(|item| item.render(engine, scope, left)).collect(),
             Self::Object(fields) => {
@@ -280,7 +280,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Engine, Names, RENDERED_BYTES_MAX};
-    use crate::bot::rules::node::Node;
+    use crate::bot::node::Node;
     use crate::bot::rules::scope::{Event, Scope};
     use crate::bot::rules::tests::turn;
 

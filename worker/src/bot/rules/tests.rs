@@ -10,7 +10,7 @@ use super::Rules;
 use crate::bot::{Bot as _, Error, Request, Step, Thought, Turn};
 
 pub(super) fn turn(input: &Input) -> Turn<'_> {
-    Turn { input, ordinal: 4, steps: &[], history: &[] }
+    Turn { input, ordinal: 4, steps: &[], history: &[], told: &|_| {} }
 }
 
 fn rules(definition: &Value) -> Rules {
@@ -42,7 +42,7 @@ fn input(text: &str, payload: &str) -> Input {
 
 fn step(ability: &str, end: End) -> Step {
     let call = Call { ability: ability.to_owned(), ..Call::default() };
-    Step { calls: vec![call], outcomes: vec![Outcome { end: Some(end), ..Outcome::default() }] }
+    Step { calls: vec![call], outcomes: vec![Outcome { end: Some(end), ..Outcome::default() }], thought: None }
 }
 
 fn think(rules: &Rules, input: &Input, steps: &[Step]) -> Result<Thought, Error> {
@@ -51,7 +51,7 @@ fn think(rules: &Rules, input: &Input, steps: &[Step]) -> Result<Thought, Error>
 
 fn reply(thought: Result<Thought, Error>) -> String {
     match thought {
-        Ok(Thought::Reply(text)) => text,
+        Ok(Thought::Reply(reply)) => reply.text,
         other => panic!("no reply: {other:?}"),
     }
 }
@@ -59,7 +59,7 @@ fn reply(thought: Result<Thought, Error>) -> String {
 #[test]
 fn a_rule_makes_its_calls_one_by_one_and_then_replies() {
     let (shop, order) = (shop(), input("my Order 17", ""));
-    let request = |ability: &str, arguments, doubt| Ok(Thought::Call(vec![Request { ability: ability.to_owned(), arguments, doubt }]));
+    let request = |ability: &str, arguments, doubt| Ok(Thought::call(vec![Request { ability: ability.to_owned(), arguments, doubt }]));
     let first = think(&shop, &order, &[]);
     assert!(matches!((first, request("echo", json!({ "order": "17" }), Some(Doubt::Retry))), (Ok(a), Ok::<_, Error>(b)) if a == b));
     let echoed = step("echo", End::Result(r#"{"order":"17"}"#.into()));
@@ -84,10 +84,10 @@ fn a_failed_call_fails_its_turn_unless_it_may_go_on() {
 fn the_first_rule_that_matches_wins() {
     let shop = shop();
     assert_eq!(reply(think(&shop, &input("hi", r#"{"status":"paid","amount":1.5}"#), &[])), "Paid: 1.5.");
-    assert!(matches!(think(&shop, &input("order 1", r#"{"status":"paid"}"#), &[]), Ok(Thought::Call(_))));
+    assert!(matches!(think(&shop, &input("order 1", r#"{"status":"paid"}"#), &[]), Ok(Thought::Call { requests: _, .. })));
     assert_eq!(reply(think(&shop, &input("hi", "not json"), &[])), "No rule matched hi.");
     let quiet = input("", r#"{"quiet":0}"#);
-    assert!(matches!(think(&shop, &quiet, &[]), Ok(Thought::Call(requests)) if requests[0].arguments == json!({})));
+    assert!(matches!(think(&shop, &quiet, &[]), Ok(Thought::Call { requests, .. }) if requests[0].arguments == json!({})));
     assert_eq!(reply(think(&shop, &quiet, &[step("echo", End::Result("1".into()))])), "");
     let silent = rules(&json!({ "rules": [{ "when": { "text": "^$" }, "reply": "x" }] }));
     assert_eq!(reply(think(&silent, &input("hi", ""), &[])), "");
@@ -172,7 +172,7 @@ proptest! {
             "do": [{ "ability": "echo", "with": ["{{ payload }}", "{{ payload }}!"] }],
         }] }));
         let deep = format!("{}{}{}", "[".repeat(depth), json!({ key: [number, word] }), "]".repeat(depth));
-        let Thought::Call(requests) = think(&rules, &input("", &deep), &[]).unwrap() else { panic!("no call") };
+        let Thought::Call { requests, .. } = think(&rules, &input("", &deep), &[]).unwrap() else { panic!("no call") };
         let payload: Value = serde_json::from_str(&deep).unwrap_or_else(|_| deep.clone().into());
         prop_assert_eq!(&requests[0].arguments[0], &payload);
     }

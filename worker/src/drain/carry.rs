@@ -1,0 +1,174 @@
+//! A turn from its first thought to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::code::Code;
+use proto::limit;
+use proto::message::Message;
+use proto::record::{Conversation, Step as RecordStep};
+use proto::resource::Budget;
+use proto::wire::{Call, Checkpoint, Outcome};
+
+use super::attend::Attended;
+use super::effect::without_calling;
+use super::end::Failure;
+use super::hear::Cancel;
+use super::turn::Open;
+use super::{Drain, Stop, unavailable};
+use crate::bot::{self, Bot, Reply, Thought};
+use crate::budget::{self, Account, Spent};
+use crate::port::{News, Waiting};
+use crate::transcript::Transcript;
+use crate::turn::course::Next;
+
+/// What ends a turn.
+enum End {
+    Reply(Reply),
+    Failure(Failure),
+    Cancel(Cancel),
+}
+
+impl Drain<'_> {
+    /// Asks the bot and makes its calls until it replies; `waiting` is the event, where it is still at hand.
+    pub(super) async fn carry_on(&mut self, mut turn: Open, waiting: Option<Waiting>) -> Result<(), Stop> {
+        let bot = match turn.plan.bot.clone() {
+            Ok(bot) => bot,
+            Err(message) => {
+                return Box::pin(self.fail(turn, Failure { code: Code::BotUnknown, message, copy: waiting })).await;
+            }
+        };
+        drop(waiting);
+        let history = if bot.wants_history() { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
+        let accounts = turn.accounts(&*bot);
+        loop {
+            let end = match turn.course.next() {
+                Next::Think => self.think(&mut turn, &bot, &history, &accounts).await?,
+                Next::Run(calls) => Box::pin(self.make_calls(&mut turn, &calls, Vec::new())).await?,
+                Next::Doubt(calls) => Box::pin(self.end_doubt(&mut turn, calls)).await?,
+                Next::Wait(calls) => return Box::pin(self.suspend(turn, &calls)).await,
+            };
+            match end {
+                None => {}
+                Some(End::Reply(reply)) => return self.complete(turn, reply).await,
+                Some(End::Failure(failure)) => return Box::pin(self.fail(turn, failure)).await,
+                Some(End::Cancel(cancel)) => return Box::pin(self.cancel(turn, cancel)).await,
+            }
+        }
+    }
+
+    /// Asks the bot once; what ends the turn, if anything does.
+    async fn think(&mut self, turn: &mut Open, bot: &Arc<dyn Bot>, history: &[Message], accounts: &[Account]) -> Result<Option<End>, Stop> {
+        let (session, event, live) = (turn.session.clone(), turn.event, Arc::clone(&self.desk.ports.live));
+        let told = move |delta| live.tell(&session, event, News::Delta(&delta));
+        let steps = turn.course.steps();
+        let view = bot::Turn { input: &turn.input, ordinal: turn.conversation.turn, steps: &steps, history, told: &told };
+        let estimate = bot.estimate(&view);
+        if let Err(exceeded) = turn.afford(&**bot, estimate) {
+            return Ok(Some(spent(&exceeded)));
+        }
+        if let Err(exceeded) = self.reserve(accounts, estimate).await {
+            return Ok(Some(spent(&exceeded)));
+        }
+        let thought = match self.attend(turn, bot.think(view)).await? {
+            Attended::Done(thought) => thought,
+            Attended::Cancelled(cancel) => return Ok(Some(End::Cancel(cancel))),
+            Attended::Spent => return Ok(Some(out_of_time())),
+        };
+        if !accounts.is_empty() {
+            let taken =
+                thought.as_ref().ok().and_then(Thought::usage).map_or(estimate, |usage| Spent::of_usage(std::slice::from_ref(usage)));
+            self.desk.ports.ledger.settle(accounts, estimate, taken).await;
+        }
+        match thought {
+            Ok(Thought::Call { requests, thought }) => {
+                let amount = Spent { ability_calls: requests.len() as u64, ..Spent::default() };
+                if let Err(exceeded) = turn.afford(&**bot, amount) {
+                    return Ok(Some(spent(&exceeded)));
+                }
+                if let Err(exceeded) = self.reserve(accounts, amount).await {
+                    return Ok(Some(spent(&exceeded)));
+                }
+                match self.calls(turn, requests) {
+                    Ok(calls) => Box::pin(self.intend(turn, calls, thought)).await.map(|()| None),
+                    Err(message) => Ok(Some(End::Failure(Failure::new(Code::TurnLimit, message)))),
+                }
+            }
+            Ok(Thought::Reply(reply)) => Ok(Some(End::Reply(reply))),
+            Ok(Thought::Abort(reason)) => Ok(Some(End::Cancel(Cancel { by: "bot".to_owned(), reason }))),
+            Err(bot::Error { code, message }) => Ok(Some(End::Failure(Failure::new(code, message)))),
+        }
+    }
+
+    async fn reserve(&self, accounts: &[Account], amount: Spent) -> Result<(), budget::Exceeded> {
+        if accounts.is_empty() { Ok(()) } else { self.desk.ports.ledger.reserve(accounts, amount).await }
+    }
+
+    /// Makes calls that are on record; `known` are outcomes of others that are committed with theirs.
+    async fn make_calls(&mut self, turn: &mut Open, calls: &[Call], known: Vec<Outcome>) -> Result<Option<End>, Stop> {
+        let attended = self.call(turn, calls, known).await?;
+        self.apply_heard(turn);
+        match attended {
+            Attended::Done(()) => {}
+            Attended::Cancelled(cancel) => return Ok(Some(End::Cancel(cancel))),
+            Attended::Spent => return Ok(Some(out_of_time())),
+        }
+        if self.desk.shutdown.is_cancelled() {
+            self.append(turn, RecordStep::Checkpoint(Checkpoint {})).await?;
+            return Err(Stop::Yield(Duration::ZERO));
+        }
+        Ok(None)
+    }
+
+    /// Finds an outcome for calls that a worker which is gone may have made: calls again, or says that it is unknown.
+    async fn end_doubt(&mut self, turn: &mut Open, calls: Vec<Call>) -> Result<Option<End>, Stop> {
+        let unknown: Vec<Outcome> = calls.iter().filter_map(without_calling).collect();
+        let again: Vec<Call> = calls.into_iter().filter(|call| without_calling(call).is_none()).collect();
+        self.make_calls(turn, &again, unknown).await
+    }
+
+    /// What was said before in the conversation; only what is new since the last turn is read.
+    async fn history(&mut self, conversation: Conversation) -> Result<Vec<Message>, Stop> {
+        let known = self.transcript.take().filter(|known| known.is_of(&conversation));
+        let mut transcript = known.unwrap_or_else(|| Transcript::new(conversation));
+        while transcript.upto() < self.base {
+            let broker = &self.desk.ports.broker;
+            let entries =
+                broker.records_after(&self.mailbox.session, transcript.upto(), limit::READ_BATCH_MAX).await.map_err(unavailable)?;
+            if entries.is_empty() {
+                return Err(Stop::Yield(limit::NAK_MAX)); // a replica that lags behind the last record
+            }
+            for entry in entries.iter().take_while(|entry| entry.seq <= self.base) {
+                transcript.push(&self.mailbox.session, entry);
+            }
+            if entries.last().is_some_and(|entry| entry.seq > self.base) {
+                break;
+            }
+        }
+        let messages = transcript.messages().to_vec();
+        self.transcript = Some(transcript);
+        Ok(messages)
+    }
+}
+
+impl Open {
+    /// Whether the turn may take that much more.
+    fn afford(&self, bot: &dyn Bot, amount: Spent) -> Result<(), budget::Exceeded> {
+        let wanted = self.course.spent() + amount;
+        let none = Budget::default();
+        budget::check("a turn of this trigger", self.plan.trigger.limits.turn.as_ref().unwrap_or(&none), &wanted)?;
+        budget::check("a turn of this bot", bot.limits().turn.as_ref().unwrap_or(&none), &wanted)
+    }
+
+    fn accounts(&self, bot: &dyn Bot) -> Vec<Account> {
+        budget::accounts(&self.session, &self.input, &self.plan.trigger.limits, (self.plan.trigger.bot.as_str(), bot.limits()))
+    }
+}
+
+fn spent(exceeded: &budget::Exceeded) -> End {
+    End::Failure(Failure::new(Code::BudgetSpent, exceeded.to_string()))
+}
+
+fn out_of_time() -> End {
+    End::Failure(Failure::new(Code::BudgetSpent, "the turn took all the time it may take"))
+}
