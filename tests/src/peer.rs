@@ -22,6 +22,6 @@ pub mod conformance;
 pub mod everything;
 pub mod filesystem;
 pub mod llmock;
-pub mod process;
+mod process;
 pub mod smtp;
 pub mod time;

@@ -55,7 +55,7 @@ async fn called(line: &CommandLine, tool: &str, arguments: Value) -> String {
             let line = output.next_line().await.unwrap().expect("an answer");
             let message: Value = serde_json::from_str(&line).unwrap();
             if message.get("id") == Some(&json!(2)) {
-                return message.pointer("/result/content/0/text").unwrap_or_else(|| panic!("{message}")).as_str().unwrap().to_owned();
+                return message.pointer("/result/content/0/text").and_then(Value::as_str).expect(&line).to_owned();
             }
         }
     };
@@ -80,7 +80,7 @@ async fn aimock_answers_what_it_is_told_to() {
 #[tokio::test]
 async fn llmock_tells_a_client_that_waits_from_one_that_does_not() {
     let llmock = Llmock::start().await;
-    let (long, short) = (Duration::from_secs(60), Duration::from_millis(300));
+    let (long, short) = (Duration::from_mins(1), Duration::from_millis(300));
     for (is_polite, wait, codes) in [(false, long, vec!["retry_after_ignored"]), (true, short, vec![])] {
         llmock.reset().await;
         llmock.queue([Behavior::rate_limit(wait), Behavior::reply("It rains.")]).await;
