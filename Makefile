@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto backbone skillset egress model action mcp gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools run test check bench proof clean
+.PHONY: help tools peers proof-tools run test check bench proof clean
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
@@ -15,16 +15,24 @@ help: ## Says what there is
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
 	@echo "make proof    runs the simulation over many seeds, in release (SEEDS=10000)"
 	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
+	@echo "make peers    puts the pinned programs that tests talk to there too; make test does this first"
+	@echo "make proof-tools   puts a model that really runs there (130 MB); nothing does this by itself"
 	@echo "make clean    removes what was built, and the tools; data in .cuepoint/ stays"
 
 tools:
 	@tools/install.sh
 
+peers: tools
+	@tools/peers.sh
+
+proof-tools: tools
+	@tools/peers.sh llama
+
 run: tools
 	cargo build --quiet --package cuepoint
 	@exec target/debug/cuepoint dev --demo --log warn
 
-test: tools
+test: tools peers
 	tests/buf/renumbered.sh
 	cargo test --quiet --workspace --doc
 	cargo nextest run --workspace --no-fail-fast
@@ -44,7 +52,7 @@ bench: tools
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 
-proof: tools
+proof: tools peers
 	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
 
 clean:

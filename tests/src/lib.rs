@@ -19,6 +19,7 @@
 //! - [`sink`]: an HTTP service that records what it is asked;
 //! - [`proxy`]: a TCP connection that can be cut, stalled and delayed;
 //! - [`pretender`]: a broker that is too old;
+//! - [`peer`]: programs that nobody here wrote;
 //! - [`cluster`]: nats-servers, alone or three;
 //! - [`breakable`]: a real server that a test breaks while others use it;
 //! - [`scratch`]: a directory that is removed;
@@ -33,6 +34,7 @@ pub mod eventually;
 pub mod ledger;
 pub mod load;
 pub mod node;
+pub mod peer;
 pub mod pretender;
 pub mod proxy;
 pub mod resource;

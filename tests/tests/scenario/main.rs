@@ -10,6 +10,7 @@ mod drain;
 mod epoch;
 mod key;
 mod order;
+mod peer;
 mod phantom;
 mod pin;
 mod redis;
