@@ -64,7 +64,7 @@ impl Stage {
             open: false,
             secret: Some(SecretDigest::of(SECRET)),
             busy: Busy::Enqueue,
-            quiet: proto::limit::QUIET_DEFAULT,
+            quiet: limit::QUIET_DEFAULT,
             limits: Limits::default(),
             session_duration: limit::SESSION_DURATION_DEFAULT,
         });
