@@ -9,14 +9,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::answer::Delta;
 use proto::code::Code;
-use proto::id::SkillsetId;
+use proto::id::{EventSeq, SkillsetId};
 use proto::message::Message;
 use proto::resource::{self, Limits, Skillset};
 use proto::wire::{self, Call, Doubt, Input, Outcome};
 
-use crate::ability::Abilities;
+use crate::ability::{Abilities, Facts};
 use crate::budget::Spent;
 
+mod agent;
 pub mod limits;
 mod node;
 mod rules;
@@ -58,6 +59,10 @@ pub enum DefinitionError {
 /// What a bot sees.
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
+    /// Its place among the events.
+    pub event: EventSeq,
+    /// Who and where, for abilities.
+    pub facts: &'a Facts,
     /// The event.
     pub input: &'a Input,
     /// The ordinal of the turn in its conversation, from 1.

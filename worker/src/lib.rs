@@ -11,6 +11,7 @@
 //! - [`budget`]: what turns may take;
 //! - [`gate`]: how many turns run at once;
 //! - [`upkeep`]: renewal, progress and heartbeat;
+//! - [`scout`]: a trigger's backlog does not hold the others up;
 //! - [`adoption`]: a dead worker's sessions go on at once;
 //! - [`bot`] and [`ability`]: who answers, and what it can do;
 //! - [`roster`]: triggers and compiled bots from the catalogue;
@@ -32,6 +33,7 @@ pub mod port;
 pub mod position;
 pub mod readback;
 pub mod roster;
+pub mod scout;
 pub mod service;
 pub mod transcript;
 pub mod turn;

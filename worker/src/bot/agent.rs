@@ -1,0 +1,3 @@
+//! The `agent` bot.
+
+mod prompt;
