@@ -5,4 +5,10 @@
 //! In reading order:
 //! - [`invocation`]: what filling an ability in comes to, for the code that acts.
 
+pub mod fault;
 pub mod invocation;
+pub mod limit;
+
+mod nearest;
+mod operation;
+mod placeholder;
