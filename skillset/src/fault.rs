@@ -55,6 +55,11 @@ impl Fault {
 }
 
 impl Faults {
+    /// One fault of an instruction.
+    pub(crate) fn one(source: &str, fault: Fault) -> Self {
+        Self { source: source.to_owned(), found: vec![fault] }
+    }
+
     /// The faults in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.found.iter()

@@ -3,10 +3,16 @@
 //! The structure (which header, which field) is read off the instruction alone. A value of the
 //! model, of a caller or of a page can change a leaf, never the structure, and is never looked
 //! through for references.
+//!
+//! Whoever acts fills references in by [`Text::put`], which encodes each for its place: what a
+//! caller says of itself must not change a URL or a JSON text either.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use crate::json_text::{self, Lexer};
+use crate::operation;
 
 /// One piece of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +26,55 @@ pub enum Part {
 /// A leaf of an invocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(pub Vec<Part>);
+
+/// Where a text goes: how what references stand for is encoded in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A header, a leaf of a tree, a mail: as it is.
+    Plain,
+    /// A URL or a part of one: as one part of it.
+    Url,
+    /// A request's body: where the text is JSON, as JSON or within its string, else as it is.
+    Body,
+}
+
+impl Text {
+    /// The words, if there are no references.
+    pub fn words(&self) -> Option<String> {
+        let word = |part: &Part| if let Part::Literal(words) = part { Some(words.clone()) } else { None };
+        self.0.iter().map(word).collect()
+    }
+
+    /// The names of the references in it.
+    pub fn references(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| if let Part::Reference(name) = part { Some(name.as_str()) } else { None })
+    }
+
+    /// The text with its references filled in by `look_up`, each encoded for the place.
+    pub fn put<E>(&self, place: Place, mut look_up: impl FnMut(&str) -> Result<String, E>) -> Result<String, E> {
+        let is_json = place == Place::Body && matches!(self.0.first(), Some(Part::Literal(words)) if json_text::looks_so(words));
+        let mut lexer = Lexer::default();
+        let mut filled = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(words) => {
+                    lexer.read(words);
+                    filled.push_str(words);
+                }
+                Part::Reference(name) => {
+                    let value = look_up(name)?;
+                    filled.push_str(&match place {
+                        Place::Url => operation::percent(&value),
+                        _ if is_json && lexer.is_string() => json_text::escape(&value),
+                        _ if is_json => Value::from(value).to_string(),
+                        _ => value,
+                    });
+                }
+            }
+        }
+        Ok(filled)
+    }
+}
 
 /// What an ability does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

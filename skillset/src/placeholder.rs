@@ -15,7 +15,7 @@ mod read;
 pub(crate) use read::scan;
 
 /// The prefixes of names that are never filled by a model.
-pub const RESERVED: [&str; 11] =
+pub(crate) const RESERVED: [&str; 11] =
     ["SECRET_", "FILE_", "BOT_", "SPACE_", "TASK_", "USER_", "CONVERSATION_", "CONTACT_", "NAMESPACE_", "EXTERNAL_", "EARTH_"];
 
 /// Which brackets are placeholders.
