@@ -87,8 +87,7 @@ impl Walk<'_, '_> {
             self.fault("a URL has no blanks", "write `%20`");
         }
         self.part = match (self.part, c) {
-            (Part::Fragment, _) => Part::Fragment,
-            (_, '#') => Part::Fragment,
+            (Part::Fragment, _) | (_, '#') => Part::Fragment,
             (Part::Query { .. }, '=') => Part::Query { is_value: true },
             (Part::Query { .. }, '&') => Part::Query { is_value: false },
             (part @ Part::Query { .. }, _) => part,

@@ -276,7 +276,7 @@ mod tests {
             "s: must be one of a, bc, not \"c\"",
             "t: has 4 characters, may have at most 3",
         ];
-        let mut sorted = problems.clone();
+        let mut sorted = problems;
         sorted.sort();
         assert_eq!(sorted, expected.into_iter().filter(|problem| !problem.starts_with("l: ")).collect::<Vec<_>>());
     }

@@ -59,8 +59,9 @@ mod tests {
 
     fn show(source: &str) -> (Vec<(&str, &str)>, Vec<&str>) {
         let parts = split(source);
-        let blocks = parts.blocks.into_iter().map(|block| (&source[block.info], &source[block.body])).collect();
-        (blocks, parts.prose.into_iter().map(|prose| &source[prose]).collect())
+        let part = |range| source.get(range).unwrap();
+        let blocks = parts.blocks.into_iter().map(|block| (part(block.info), part(block.body))).collect();
+        (blocks, parts.prose.into_iter().map(part).collect())
     }
 
     #[test]

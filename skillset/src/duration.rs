@@ -69,6 +69,6 @@ mod tests {
         ] {
             assert_eq!(parse(&value).ok().map(show).as_deref(), expected, "{value}");
         }
-        assert_eq!(show(Duration::from_secs(86_400)), "1d");
+        assert_eq!(show(Duration::from_hours(24)), "1d");
     }
 }

@@ -158,7 +158,9 @@ mod tests {
 
     fn show(source: &str, faults: Vec<Fault>) -> String {
         let mut report = Report::new(source);
-        faults.into_iter().for_each(|fault| report.add(fault));
+        for fault in faults {
+            report.add(fault);
+        }
         report.finish().unwrap_err().to_string()
     }
 

@@ -30,7 +30,7 @@ const OPTIONS: [&str; 13] = [
 pub(crate) const LOOSE: [&str; 3] = ["query", "headers", "body"];
 
 /// Reads a raw request.
-pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> Option<Body> {
+pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> Body {
     let mut request = http::read(weaver);
     let report = &mut *weaver.report;
     check_parameters(parameters, report);
@@ -52,7 +52,7 @@ pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> 
         json_text::assign(body);
         secrecy::check(body, Room::Plain, report);
     }
-    Some(Body::Http(request.http))
+    Body::Http(request.http)
 }
 
 /// `uri` is an old name of `url`.

@@ -85,15 +85,21 @@ impl Shape {
                 if !text.choices.is_empty() {
                     put("enum", text.choices.clone().into());
                 }
-                text.chars_min.into_iter().for_each(|min| put("minLength", min.into()));
-                text.chars_max.into_iter().for_each(|max| put("maxLength", max.into()));
+                for (name, length) in [("minLength", text.chars_min), ("maxLength", text.chars_max)] {
+                    if let Some(length) = length {
+                        put(name, length.into());
+                    }
+                }
             }
             Kind::Number { choices, min, max } => {
                 if !choices.is_empty() {
                     put("enum", choices.iter().cloned().map(Value::Number).collect());
                 }
-                min.iter().for_each(|min| put("minimum", min.clone().into()));
-                max.iter().for_each(|max| put("maximum", max.clone().into()));
+                for (name, bound) in [("minimum", min), ("maximum", max)] {
+                    if let Some(bound) = bound {
+                        put(name, bound.clone().into());
+                    }
+                }
             }
             Kind::Boolean => {}
             Kind::List(items) => put("items", items.as_ref().map_or_else(|| json!({}), |items| items.schema())),

@@ -67,7 +67,7 @@ mod tests {
             ("1 2", "-"),
             ("e5", "-"),
         ] {
-            assert_eq!(parse(text).map_or("-".to_owned(), |number| number.to_string()), expected, "{text}");
+            assert_eq!(parse(text).map_or_else(|| "-".to_owned(), |number| number.to_string()), expected, "{text}");
         }
     }
 

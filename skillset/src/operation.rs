@@ -146,7 +146,7 @@ mod tests {
 
     use super::{Operation, Step, apply};
 
-    fn run(operands: &str, value: Option<Value>) -> Option<Value> {
+    fn run(operands: &str, value: Option<&Value>) -> Option<Value> {
         let step = |word: &str| {
             let name = word.trim_end_matches('?');
             let operation = name
@@ -154,7 +154,7 @@ mod tests {
                 .map_or_else(|| Operation::operand(name), |pattern| Some(Operation::Without(pattern.parse().unwrap())));
             Step { operation: operation.or_else(|| Operation::transform(name)).unwrap(), when_set: word != name }
         };
-        apply(&operands.split_whitespace().map(step).collect::<Vec<_>>(), value.as_ref()).unwrap()
+        apply(&operands.split_whitespace().map(step).collect::<Vec<_>>(), value).unwrap()
     }
 
     #[test]
@@ -177,7 +177,7 @@ mod tests {
             ("upper", json!("aß"), json!("ASS")),
             ("lower urlencode", json!("A B"), json!("a%20b")),
         ] {
-            assert_eq!(run(operands, Some(value.clone())), Some(expected), "{operands} of {value}");
+            assert_eq!(run(operands, Some(&value)), Some(expected), "{operands} of {value}");
         }
     }
 
@@ -186,11 +186,11 @@ mod tests {
         assert_eq!(run("", None), None);
         assert_eq!(run("ys", None), Some(json!("\"\"")));
         assert_eq!(run("j", None), Some(json!({})));
-        assert_eq!(run("dq", Some(Value::Null)), Some(json!("\"\"")));
+        assert_eq!(run("dq", Some(&Value::Null)), Some(json!("\"\"")));
         assert_eq!(run("dq?", None), None);
-        assert_eq!(run("dq?", Some(json!(""))), Some(json!("")));
-        assert_eq!(run("dq?", Some(json!("a"))), Some(json!("\"a\"")));
-        assert_eq!(run("euc? dq?", Some(json!(0))), Some(json!("\"0\"")));
+        assert_eq!(run("dq?", Some(&json!(""))), Some(json!("")));
+        assert_eq!(run("dq?", Some(&json!("a"))), Some(json!("\"a\"")));
+        assert_eq!(run("euc? dq?", Some(&json!(0))), Some(json!("\"0\"")));
     }
 
     #[test]

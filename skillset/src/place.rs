@@ -15,7 +15,6 @@ use crate::template::Place;
 pub(crate) fn put(place: Place, value: Option<&Value>) -> Result<String, String> {
     let words = value.map(text).unwrap_or_default();
     match place {
-        Place::Plain => Ok(words),
         Place::Method => METHODS
             .iter()
             .find(|method| method.eq_ignore_ascii_case(words.trim()))
@@ -35,7 +34,7 @@ pub(crate) fn put(place: Place, value: Option<&Value>) -> Result<String, String>
         Place::QueryValue => Ok(encode(&words, "#&+")),
         Place::Fragment => Ok(encode(&words, "")),
         Place::Header if words.chars().any(|c| c.is_control() && c != '\t') => Err("must be one line: it goes into a header".to_owned()),
-        Place::Header => Ok(words),
+        Place::Plain | Place::Header => Ok(words),
         Place::JsonString => Ok(json_text::escape(&words)),
         Place::Json => Ok(value.unwrap_or(&Value::Null).to_string()),
         Place::JsonLoose => Ok(loose(value)),
@@ -98,8 +97,12 @@ fn encode(words: &str, also: &str) -> String {
         if is_kept {
             encoded.push(c);
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.extend(['%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
     encoded
+}
+
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or_default().to_ascii_uppercase()
 }

@@ -40,7 +40,7 @@ pub(crate) struct Found {
 #[derive(Debug, Clone)]
 pub(crate) enum Placeholder {
     /// A value of the model.
-    Field(Mention),
+    Field(Box<Mention>),
     /// A value of whoever acts.
     Reference(Reference),
 }

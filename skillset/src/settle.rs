@@ -45,7 +45,7 @@ pub(crate) const fn form(action: Action) -> Form {
 pub(crate) fn body(weaver: &mut Weaver<'_, '_, '_>, action: Action, parameters: &[Parameter]) -> Option<Body> {
     let form = form(action);
     if action == Action::Fetch && http::looks_so(weaver.skeleton) {
-        return crate::fetch::raw(weaver, parameters);
+        return Some(crate::fetch::raw(weaver, parameters));
     }
     let masked = weaver.skeleton.masked();
     let tree = if reads_as_tree(weaver, action, &form) {
@@ -81,8 +81,8 @@ pub(crate) fn tree_body(action: Action, mut tree: Node, parameters: &[Parameter]
         if action == Action::Fetch {
             crate::fetch::rename(entries);
         }
-        if form.takes_parameters {
-            parameters.iter().for_each(|parameter| put(entries, parameter));
+        for parameter in parameters.iter().filter(|_| form.takes_parameters) {
+            put(entries, parameter);
         }
         if form.is_closed {
             check_keys(entries, form.keys, report);

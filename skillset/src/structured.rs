@@ -129,7 +129,7 @@ fn concat(weaver: &mut Weaver<'_, '_, '_>, items: &[yaml::Node]) -> Phrase {
             (Content::Phrase(phrase), _) => pieces.extend(phrase.0),
             (Content::Value(value), _) => pieces.push(Piece::Literal(crate::operation::text(&value))),
             (Content::Alone(slot), Some(tag)) if !matches!(tag.name.trim_end_matches('?'), "!array" | "!object") => {
-                pieces.push(Piece::Slot(slot))
+                pieces.push(Piece::Slot(slot));
             }
             _ => weaver.report.add(Fault::new(item.span.clone(), "`!concat` takes texts, numbers and references")),
         }

@@ -95,7 +95,7 @@ impl Weaver<'_, '_, '_> {
             }
             Ok(Placeholder::Field(mention)) => {
                 let slot = Slot { field: 0, steps: mention.steps.clone(), place: Place::Plain, absent: Absent::Null };
-                Some(Piece::Slot(Slot { field: self.gather.mention(mention.clone()), ..slot }))
+                Some(Piece::Slot(Slot { field: self.gather.mention((**mention).clone()), ..slot }))
             }
             Err(faults) => {
                 faults.iter().cloned().for_each(|fault| self.report.add(fault));

@@ -104,7 +104,6 @@ impl<'a> Reader<'a, '_, '_> {
         loop {
             let (event, span) = self.next()?;
             match event {
-                Event::StreamStart => {}
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(self.stop(self.place(span), "a second document begins here", "write one document, without `---`"));
@@ -140,7 +139,9 @@ impl<'a> Reader<'a, '_, '_> {
         if event.is_alias() || event.anchor_id().is_some() {
             return Err(self.stop(place, "anchors and aliases are not taken", "write the value at each place"));
         }
-        let tag = event.tag().map(|tag| Tag { name: tag.original(), span: span.tag_span().map_or(place.clone(), |span| self.place(span)) });
+        let tag = event
+            .tag()
+            .map(|tag| Tag { name: tag.original(), span: span.tag_span().map_or_else(|| place.clone(), |span| self.place(span)) });
         let content = match event {
             Event::Scalar(text, style, ..) => self.scalar(text, *style, span)?,
             Event::SequenceStart(..) => self.list(depth)?,

@@ -301,14 +301,15 @@ impl<'a> Reader<'a> {
             let fault = Fault::new(span.clone(), format!("`{name}` is a reference, which a model never fills"));
             self.faults.push(fault.help(format!("write `${{{name}}}`")));
         }
-        Placeholder::Field(mention)
+        Placeholder::Field(Box::new(mention))
     }
 }
 
 /// What a reference was given that it cannot have.
 fn plain_reference(mention: &Mention) -> Option<Fault> {
-    let typed = [&mention.choices, &mention.default, &mention.min, &mention.max].into_iter().flatten().map(|(_, span)| span).next();
-    let span = typed.or(mention.kind.as_ref().map(|(_, span)| span))?;
+    let kind = mention.kind.iter().map(|(_, span)| span);
+    let bounds = [&mention.choices, &mention.default, &mention.min, &mention.max].into_iter().flatten().map(|(_, span)| span);
+    let span = bounds.chain(kind).next()?;
     Some(Fault::new(span.clone(), format!("a reference has no type, enum or default: `{}`", mention.name)))
 }
 

@@ -10,8 +10,8 @@ fn show(text: &str) -> String {
     match found(text).as_slice() {
         [Found { read: Ok(Placeholder::Reference(reference)), .. }] => format!("reference {}", reference.name),
         [Found { read: Ok(Placeholder::Field(field)), .. }] => {
-            let value = |spanned: &Option<(String, _)>| spanned.as_ref().map_or("-".to_owned(), |(value, _)| value.clone());
-            let kind = field.kind.as_ref().map_or("-".to_owned(), |(kind, _)| format!("{kind:?}"));
+            let value = |spanned: &Option<(String, _)>| spanned.as_ref().map_or_else(|| "-".to_owned(), |(value, _)| value.clone());
+            let kind = field.kind.as_ref().map_or_else(|| "-".to_owned(), |(kind, _)| format!("{kind:?}"));
             let marks = format!("{}{}", if field.is_required { "!" } else { "" }, if field.is_local { " local" } else { "" });
             let steps = field
                 .steps
@@ -130,14 +130,14 @@ fn what_is_meant_and_wrong_is_told() {
 #[test]
 fn spans_are_those_of_the_instruction() {
     let text = "ä $[a] {{SECRET_B}} $[c";
-    let spans: Vec<_> = found(text).into_iter().map(|found| &text[found.span]).collect();
+    let spans: Vec<_> = found(text).into_iter().map(|found| text.get(found.span).unwrap()).collect();
     assert_eq!(spans, ["$[a]", "{{SECRET_B}}", "$[c"]);
 }
 
 #[test]
 fn the_structured_form_has_no_doubled_brackets_but_of_references() {
     let text = "[[a]] {{b}} ((c)) {{SECRET_D}} $[e]";
-    let spans: Vec<_> = scan(text, 0..text.len(), Dialect::Structured).into_iter().map(|found| &text[found.span]).collect();
+    let spans: Vec<_> = scan(text, 0..text.len(), Dialect::Structured).into_iter().map(|found| text.get(found.span).unwrap()).collect();
     assert_eq!(spans, ["{{SECRET_D}}", "$[e]"]);
 }
 

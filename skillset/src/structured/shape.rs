@@ -160,7 +160,7 @@ impl Reader<'_, '_, '_, '_> {
             match Operation::transform(word) {
                 Some(operation) => steps.push(Step { operation, when_set: true }),
                 None => {
-                    self.weaver.report.add(Fault::new(span.clone(), format!("`{word}` is no transform")).help(advice(word, &TRANSFORMS)))
+                    self.weaver.report.add(Fault::new(span.clone(), format!("`{word}` is no transform")).help(advice(word, &TRANSFORMS)));
                 }
             }
         }
