@@ -9,7 +9,7 @@ use crate::field::{Field, Kind, Shape, Text};
 use crate::limit::{ARGUMENTS_BYTES_MAX, PROBLEMS_MAX};
 use crate::number;
 
-/// The argument that a model may always give; see `function`.
+/// The argument that a model may always give; see [`crate::function`].
 pub(crate) const JUSTIFICATION: &str = "justification";
 /// How much of a wrong value is told, in characters.
 const SHOWN_CHARS_MAX: usize = 40;

@@ -15,6 +15,7 @@ use crate::http;
 use crate::invocation::{Action, Invocation};
 use crate::limit::INSTRUCTION_BYTES_MAX;
 use crate::placeholder::Dialect;
+use crate::secrecy;
 use crate::settle;
 use crate::skeleton::Skeleton;
 use crate::structured;
@@ -68,6 +69,15 @@ impl Instruction {
     /// Fills the values of the model in.
     pub fn fill(&self, arguments: &Value) -> Result<Invocation, Violation> {
         fill::fill(self, arguments)
+    }
+
+    /// The same, with the linked secret as its authorization where it says of no secret: tools behind a URL.
+    pub(crate) fn authorized(mut self) -> Self {
+        let has_secret = self.references().iter().any(|name| secrecy::is_secret(name));
+        if let (Action::Mcp, Body::Tree(tree), false) = (self.action, &mut self.body, has_secret) {
+            crate::mcp::authorize(tree);
+        }
+        self
     }
 
     /// The parameters of the first line.

@@ -3,6 +3,8 @@
 //! Pure: text in, functions and invocations out; nothing here reads a clock, a file or the network.
 //!
 //! In reading order:
+//! - [`set`] and [`ability`]: what a bot may do, as it stands in a file;
+//! - [`function`]: what a model is offered of it;
 //! - [`invocation`]: what filling an ability in comes to, for the code that acts;
 //! - [`instruction`]: the text that says what is done, read into a template;
 //! - [`field`]: what it asks the model for;
@@ -10,8 +12,10 @@
 //! - [`mcp`], [`nats`], [`question`]: what invocations of these actions say, by [`reading`];
 //! - [`limit`]: the bounds.
 
+pub mod ability;
 pub mod fault;
 pub mod field;
+pub mod function;
 pub mod instruction;
 pub mod invocation;
 pub mod limit;
@@ -19,6 +23,7 @@ pub mod mcp;
 pub mod nats;
 pub mod question;
 pub mod reading;
+pub mod set;
 pub mod violation;
 
 mod address;

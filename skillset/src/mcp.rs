@@ -7,9 +7,10 @@ use crate::fault::{Fault, Report};
 use crate::fetch;
 use crate::invocation::{Action, Invocation, Text};
 use crate::limit::TOOLS_MAX;
+use crate::placeholder::Reference;
 use crate::reading::{Error, Fields, invalid};
 use crate::secrecy::{self, Room};
-use crate::template::{Content, Node};
+use crate::template::{Content, Entry, Node, Phrase, Piece};
 
 /// Longest wait for one call, in milliseconds.
 pub const TIMEOUT_MS_MAX: u64 = 300_000;
@@ -94,6 +95,28 @@ pub(crate) fn settle(tree: &mut Node, report: &mut Report<'_>) {
                     report.add(fault.help("references stand in the URL and in headers"));
                 }
             }),
+        }
+    }
+}
+
+/// Adds the linked secret as a header, where tools are behind a URL of the instruction and no authorization is said.
+pub(crate) fn authorize(tree: &mut Node) {
+    let Content::Map(entries) = &mut tree.content else { return };
+    let url = entries.iter().find(|entry| entry.key == "url").map(|entry| entry.node.content.clone());
+    let Some(Content::Phrase(mut url)) = url else { return };
+    if address::assign(&mut url, &tree.span, &mut Report::new("")) == Origin::Open {
+        return;
+    }
+    if !entries.iter().any(|entry| entry.key == "headers") {
+        let node = Node { span: tree.span.clone(), content: Content::Map(Vec::new()) };
+        entries.push(Entry { key: "headers".to_owned(), span: tree.span.clone(), node });
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.key == "headers") {
+        let Content::Map(headers) = &mut entry.node.content else { continue };
+        if !headers.iter().any(|header| header.key.eq_ignore_ascii_case("authorization")) {
+            let secret = Reference { name: "SECRET_DEFAULT".to_owned(), span: tree.span.clone(), steps: Vec::new() };
+            let node = Node { span: tree.span.clone(), content: Content::Phrase(Phrase(vec![Piece::Reference(secret)])) };
+            headers.push(Entry { key: "Authorization".to_owned(), span: tree.span.clone(), node });
         }
     }
 }
