@@ -15,6 +15,7 @@ use crate::http;
 use crate::invocation::{Action, Invocation};
 use crate::limit::INSTRUCTION_BYTES_MAX;
 use crate::placeholder::Dialect;
+use crate::rehearsal::rehearse;
 use crate::secrecy;
 use crate::settle;
 use crate::skeleton::Skeleton;
@@ -39,6 +40,9 @@ impl Instruction {
     pub fn parse(text: &str) -> Result<Self, Faults> {
         let mut report = Report::new(text);
         let instruction = read(text, &mut report);
+        if let (Some(instruction), true) = (&instruction, report.is_empty()) {
+            rehearse(instruction, text.len() - text.trim_start().len()..text.trim_end().len(), &mut report);
+        }
         report.finish()?;
         instruction.ok_or_else(|| Faults::one(text, Fault::new(0..text.len(), "this is no instruction")))
     }
@@ -196,4 +200,4 @@ fn neither(text: &str, node: Option<&yaml::Node>) -> Fault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

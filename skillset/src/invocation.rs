@@ -144,3 +144,48 @@ pub enum Tree {
     /// A mapping, in its order.
     Map(Vec<(String, Self)>),
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{Part, Place, Text};
+
+    fn put(place: Place, text: &str, value: &str) -> String {
+        let parts = text.split("${X}").map(|words| Part::Literal(words.to_owned()));
+        let mut joined: Vec<Part> = Vec::new();
+        for part in parts {
+            joined.extend((!joined.is_empty()).then(|| Part::Reference("X".to_owned())));
+            joined.push(part);
+        }
+        Text(joined).put(place, |name| if name == "X" { Ok(value.to_owned()) } else { Err(()) }).unwrap()
+    }
+
+    #[test]
+    fn a_reference_is_encoded_for_its_place() {
+        for (place, text, expected) in [
+            (Place::Plain, "to ${X}.", "to a\"&/\n."),
+            (Place::Url, "https://x/${X}?y", "https://x/a%22%26%2F%0A?y"),
+            (Place::Body, "a=${X}", "a=a\"&/\n"),
+            (Place::Body, "{\"a\": \"${X}\"}", "{\"a\": \"a\\\"&/\\n\"}"),
+            (Place::Body, "{\"a\": ${X}}", "{\"a\": \"a\\\"&/\\n\"}"),
+        ] {
+            assert_eq!(put(place, text, "a\"&/\n"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reference_that_nobody_knows_is_an_error() {
+        let text = Text(vec![Part::Reference("Y".to_owned())]);
+        assert_eq!(text.put(Place::Plain, |name| Err::<String, _>(name.to_owned())), Err("Y".to_owned()));
+        assert_eq!((text.words(), text.references().collect::<Vec<_>>()), (None, vec!["Y"]));
+    }
+
+    #[test]
+    fn whatever_stands_for_a_reference_a_json_body_keeps_its_keys() {
+        for value in ["\", \"admin\": true, \"x\": \"", "\\", "}", "${SECRET_X}"] {
+            let body: Value = serde_json::from_str(&put(Place::Body, "{\"a\": [\"x ${X} y\", ${X}]}", value)).unwrap();
+            assert_eq!(body, json!({ "a": [format!("x {value} y"), value] }));
+        }
+    }
+}

@@ -40,6 +40,7 @@ mod number;
 mod operation;
 mod place;
 mod placeholder;
+mod rehearsal;
 mod secrecy;
 mod settle;
 mod skeleton;

@@ -124,3 +124,44 @@ pub(crate) fn authorize(tree: &mut Node) {
 fn is_word(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Install, Source};
+    use crate::instruction::tests::fill;
+
+    fn read(body: &str) -> Result<Install, String> {
+        Install::read(&fill(&format!("```mcp\n{body}\n```"), json!({ "v": "7", "t": "soon" }))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_block_is_read() {
+        let install = read("url: https://mcp.example.com/$[v]\nheaders: {A: $[v num], B: x}\ntools: a, b\nprefix: p\ntimeout: 2s # $[t]");
+        let headers = vec![("A".to_owned(), "7".into()), ("B".to_owned(), "x".into())];
+        let source = Source::Remote { url: "https://mcp.example.com/7".into(), headers };
+        let tools = Some(vec!["a".to_owned(), "b".to_owned()]);
+        assert_eq!(install.unwrap(), Install { source, tools, prefix: Some("p".to_owned()), timeout: Some(Duration::from_secs(2)) });
+        let install = read("server: files\ntools: [a]\nprefix:");
+        assert_eq!(
+            install.unwrap(),
+            Install { source: Source::Server("files".to_owned()), tools: Some(vec!["a".to_owned()]), prefix: None, timeout: None }
+        );
+    }
+
+    #[test]
+    fn an_error_names_its_field() {
+        for (body, expected) in [
+            ("server: files\ntimeout: $[t]", "timeout must be milliseconds or text such as `30s` or `1h 30m`, not \"soon\""),
+            ("server: files\ntimeout: $[v]h", "timeout must be at most 5m, not 7h"),
+            ("server: files\nprefix: $[v] x", "prefix must be letters, digits, `_`, `-` and `.`"),
+            ("server: files\ntools: $[t]$[v] ,", "ok"),
+            ("server: a/$[v]", "server must be a name of letters, digits, `_`, `-` and `.`"),
+        ] {
+            assert_eq!(read(body).map_or_else(|error| error, |_| "ok".to_owned()), expected, "{body}");
+        }
+    }
+}

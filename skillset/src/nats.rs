@@ -111,3 +111,64 @@ fn subject(phrase: &mut Phrase, span: &std::ops::Range<usize>, report: &mut Repo
         report.add(Fault::new(span.clone(), format!("a subject {reason}")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Message, check_subject};
+    use crate::instruction::tests::fill;
+    use crate::invocation::{Part, Text, Tree};
+
+    fn read(body: &str) -> Result<Message, String> {
+        Message::read(&fill(&format!("```nats\n{body}\n```"), json!({ "v": "7", "b": "true" }))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_block_is_read() {
+        let message = read("subject: a.$[v].${CONTACT_ID}\npayload: {n: $[v num]}\nheaders: {H: x}\nrequest: $[b]\ntimeout: 500").unwrap();
+        assert_eq!(message.subject, Text(vec![Part::Literal("a.7.".to_owned()), Part::Reference("CONTACT_ID".to_owned())]));
+        assert_eq!(message.payload, Some(Tree::Map(vec![("n".to_owned(), Tree::Value(json!(7)))])));
+        assert_eq!(
+            (message.is_request, message.timeout, message.headers),
+            (true, Some(Duration::from_millis(500)), vec![("H".to_owned(), "x".into())])
+        );
+        let message = read("subject: a").unwrap();
+        assert_eq!((message.payload, message.is_request, message.timeout), (None, false, None));
+        assert_eq!(read("subject: a\npayload: plain $[v]").unwrap().payload, Some(Tree::Text("plain 7".into())));
+    }
+
+    #[test]
+    fn an_error_names_its_field() {
+        for (body, expected) in [
+            ("subject: a\nrequest: $[v]", "request must be true or false"),
+            ("subject: a\nrequest: true\ntimeout: $[v]m", "timeout must be at most 1m, not 7m"),
+            (
+                "subject: a\nrequest: $[no bool default<false>]\ntimeout: $[v]s",
+                "timeout belongs to a request: write `request: true`, or leave it out",
+            ),
+        ] {
+            assert_eq!(read(body).unwrap_err(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn subjects_are_words_without_wildcards() {
+        for (subject, is_good) in [
+            ("a", true),
+            ("a.b-c.$D", true),
+            ("", false),
+            ("a..b", false),
+            (".a", false),
+            ("a b", false),
+            ("a.*", false),
+            (">", false),
+            ("a\r\nb", false),
+        ] {
+            assert_eq!(check_subject(subject).is_ok(), is_good, "{subject}");
+        }
+        assert!(check_subject(&"a".repeat(513)).is_err());
+    }
+}

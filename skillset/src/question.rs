@@ -46,3 +46,43 @@ impl Question {
         Ok(Self { text, timeout, choices })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::Question;
+    use crate::instruction::tests::fill;
+
+    fn read(text: &str) -> Result<Question, String> {
+        Question::read(&fill(text, json!({ "v": "7", "list": ["a", "b"], "e": " " }))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn both_forms_are_read() {
+        let expected =
+            Question { text: "Take 7?".into(), timeout: Some(Duration::from_mins(5)), choices: Some(vec!["a".to_owned(), "b".to_owned()]) };
+        assert_eq!(read("```await/timeout=300000/choices=a, b\nTake $[v]?\n```"), Ok(expected.clone()));
+        assert_eq!(read("```await\nquestion: Take $[v]?\ntimeout: 5m\nchoices: [a, b]\n```"), Ok(expected.clone()));
+        assert_eq!(
+            read("!await {question: !concat [Take , !string {name: v}, '?'], timeout: 5m, choices: !array {name: list, items: {}}}")
+                .map(|question| question.choices),
+            Ok(expected.choices)
+        );
+        assert_eq!(read("```await\nGo on?\n```"), Ok(Question { text: "Go on?".into(), timeout: None, choices: None }));
+    }
+
+    #[test]
+    fn an_error_names_its_field() {
+        for (text, expected) in [
+            ("```await\n$[e]\n```", "question is missing"),
+            ("```await/timeout=$[v]00d\nGo?\n```", "timeout must be at most 30d, not 700d"),
+            ("```await/choices=$[v],$[v]\nGo?\n```", "choices has an answer twice"),
+            ("```await/choices=$[e]\nGo?\n```", "choices must be 1 to 32 words that are not empty"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), expected, "{text}");
+        }
+    }
+}

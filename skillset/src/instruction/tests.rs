@@ -16,6 +16,14 @@ pub(crate) fn cases(table: &'static str) -> Vec<(&'static str, &'static str, &'s
     table.split("\n## ").skip(1).map(case).collect()
 }
 
+/// An instruction with those of the values filled in that it asks for.
+pub(crate) fn fill(text: &str, mut values: Value) -> Invocation {
+    let instruction = Instruction::parse(text).unwrap_or_else(|faults| panic!("{faults}"));
+    let is_asked = |name: &str| instruction.fields().iter().any(|field| field.name == name && !field.is_hidden);
+    values.as_object_mut().unwrap().retain(|name, _| is_asked(name));
+    instruction.fill(&values).unwrap()
+}
+
 /// An invocation as JSON, in which a reference shows as `${NAME}`.
 pub(crate) fn show(invocation: &Invocation) -> Value {
     let body = match &invocation.body {
