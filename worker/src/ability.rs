@@ -8,7 +8,6 @@ use proto::wire::{Call, Doubt};
 use serde_json::Value;
 
 mod echo;
-mod fetch;
 pub mod standard;
 
 /// Runs the calls of a turn.
