@@ -1,23 +1,24 @@
 //! The built-in abilities, by name.
 
+use action::arguments;
 use async_trait::async_trait;
+use egress::Egress;
 use egress::policy::Policy;
 use proto::wire::{Call, Doubt};
 use serde_json::Value;
 
-use super::fetch::Fetch;
-use super::{Abilities, Facts, echo, fetch};
+use super::{Abilities, Facts, echo};
 
 /// The built-in abilities.
 #[derive(Debug)]
 pub struct Standard {
-    fetch: Fetch,
+    egress: Egress,
 }
 
 impl Standard {
     /// Sets the abilities up; `policy` says where `fetch` may go.
     pub fn new(policy: Policy) -> Result<Self, reqwest::Error> {
-        Ok(Self { fetch: Fetch::new(policy)? })
+        Ok(Self { egress: Egress::new(policy)? })
     }
 }
 
@@ -26,7 +27,7 @@ impl Abilities for Standard {
     fn doubt(&self, ability: &str, arguments: &Value) -> Doubt {
         match ability {
             "echo" => Doubt::Retry,
-            "fetch" => fetch::doubt(arguments),
+            "fetch" => arguments::doubt(arguments),
             _ => Doubt::Fail,
         }
     }
@@ -35,7 +36,7 @@ impl Abilities for Standard {
         let arguments = serde_json::from_str(&call.arguments).map_err(|error| format!("the arguments are no JSON: {error}"))?;
         match call.ability.as_str() {
             "echo" => Ok(echo::run(&arguments)),
-            "fetch" => self.fetch.run(arguments, idempotency_key).await,
+            "fetch" => arguments::fetch(&self.egress, arguments, idempotency_key).await.map_err(|error| error.to_string()),
             other => Err(format!("no ability is called {other:?}: echo and fetch are there")),
         }
     }
