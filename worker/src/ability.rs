@@ -8,7 +8,6 @@ use proto::wire::{Call, Doubt};
 use serde_json::Value;
 
 mod echo;
-pub mod egress;
 mod fetch;
 pub mod standard;
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use backbone::config;
 use clap::Args;
+use egress::policy::Allow;
 use proto::limit;
-
-use crate::ability::egress::Allow;
 
 /// All settings of a worker.
 #[derive(Debug, Clone, Args)]

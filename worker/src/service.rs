@@ -10,11 +10,11 @@ use async_nats::Client;
 use backbone::catalogue::Catalogue;
 use backbone::nats;
 use backbone::redis::Redis;
+use egress::policy::Policy;
 use proto::id::WorkerId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ability::egress::Policy;
 use crate::ability::standard::Standard;
 use crate::adapter::nats::Nats;
 use crate::adapter::redis::RedisLeases;

@@ -6,10 +6,10 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use egress::policy::Allow;
 use proto::id::{BotId, TriggerId};
 use proto::limit::{SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX};
 use proto::resource;
-use worker::ability::egress;
 use worker::bot::DefinitionError;
 
 use super::fault::{Fault, Faults};
@@ -22,7 +22,7 @@ pub struct Document {
     /// The file, for messages.
     pub file: String,
     /// Private addresses that abilities may call.
-    pub egress: Vec<egress::Allow>,
+    pub egress: Vec<Allow>,
     /// Where events come in.
     pub triggers: Vec<Trigger>,
     /// Who answers them.
@@ -144,7 +144,7 @@ fn refuse_twins<'a, T: Eq + Hash + Display + 'a>(ids: impl Iterator<Item = &'a P
     }
 }
 
-fn egress(node: &Node, faults: &mut Vec<Fault>) -> Vec<egress::Allow> {
+fn egress(node: &Node, faults: &mut Vec<Fault>) -> Vec<Allow> {
     let Some(mut fields) = Fields::of(node, "egress".into(), faults) else { return Vec::new() };
     let allowed = fields.list("allow", faults);
     let allowed = allowed.into_iter().filter_map(|(node, path)| Some(fields::parse(node, path, faults)?.value)).collect();

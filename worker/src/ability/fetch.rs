@@ -7,17 +7,16 @@
 
 use std::error::Error as _;
 
+use egress::Egress;
+use egress::policy::{Policy, Refusal};
 use proto::limit::{FETCH_BYTES_MAX, FETCH_REDIRECTS_MAX, RESULT_BYTES_MAX};
 use proto::wire::Doubt;
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 
-use self::guard::Clients;
 use self::request::Request;
-use super::egress::{Policy, Refusal};
 
-mod guard;
 mod request;
 
 /// How many characters of the body of an error response are told.
@@ -62,7 +61,7 @@ enum Error {
 /// Makes HTTP calls.
 #[derive(Debug)]
 pub(super) struct Fetch {
-    clients: Clients,
+    egress: Egress,
 }
 
 /// What to do with a call whose outcome is unknown: what only reads is done again.
@@ -77,7 +76,7 @@ pub(super) fn doubt(arguments: &Value) -> Doubt {
 impl Fetch {
     /// Sets the connections up.
     pub(super) fn new(policy: Policy) -> Result<Self, reqwest::Error> {
-        Ok(Self { clients: Clients::new(policy)? })
+        Ok(Self { egress: Egress::new(policy)? })
     }
 
     /// Makes one call.
@@ -91,7 +90,7 @@ impl Fetch {
 
     async fn follow(&self, mut request: Request) -> Result<String, Error> {
         for _ in 0..=FETCH_REDIRECTS_MAX {
-            let response = self.clients.send(&request).await?;
+            let response = self.send(&request).await?;
             match request.redirected(response.status(), response.headers())? {
                 Some(next) => request = next,
                 None => return read(response).await,
@@ -99,18 +98,27 @@ impl Fetch {
         }
         Err(Error::Redirects)
     }
+
+    async fn send(&self, request: &Request) -> Result<Response, Error> {
+        let client = self.egress.client(&request.url)?;
+        let mut call = client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+        if let Some(body) = &request.body {
+            call = call.body(body.clone());
+        }
+        Ok(call.send().await?)
+    }
 }
 
 impl From<reqwest::Error> for Error {
     /// The innermost reasons, without the URL: it may carry a secret.
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
+        if let Some(refusal) = Refusal::within(&error) {
+            return Self::Refused(refusal.clone());
+        }
         let mut reasons = vec![error.to_string()];
         let mut source = error.source();
         while let Some(inner) = source {
-            if let Some(refusal) = inner.downcast_ref::<Refusal>() {
-                return Self::Refused(refusal.clone());
-            }
             reasons.push(inner.to_string());
             source = inner.source();
         }

@@ -1,10 +1,10 @@
 //! The built-in abilities, by name.
 
 use async_trait::async_trait;
+use egress::policy::Policy;
 use proto::wire::{Call, Doubt};
 use serde_json::Value;
 
-use super::egress::Policy;
 use super::fetch::Fetch;
 use super::{Abilities, echo, fetch};
 
@@ -43,12 +43,12 @@ impl Abilities for Standard {
 
 #[cfg(test)]
 mod tests {
+    use egress::policy::Policy;
     use proto::wire::{Call, Doubt};
     use serde_json::json;
 
     use super::Standard;
     use crate::ability::Abilities as _;
-    use crate::ability::egress::Policy;
 
     async fn run(ability: &str, arguments: &str) -> Result<String, String> {
         let call = Call { ability: ability.to_owned(), arguments: arguments.to_owned(), ..Call::default() };

@@ -1,5 +1,6 @@
 //! Calls to a real server on the loopback address.
 
+use egress::policy::Policy;
 use proto::limit::{FETCH_BYTES_MAX, RESULT_BYTES_MAX};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::Fetch;
-use crate::ability::egress::Policy;
 
 /// Answers each connection once, by the path that it asks for.
 struct Server {

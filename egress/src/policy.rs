@@ -5,6 +5,8 @@
 //! author of rules, or a caller whose words end up in a URL, out of the network that the worker
 //! stands in; it does not keep data from leaving to public hosts.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -17,12 +19,21 @@ const HOST_BYTES_MAX: usize = 253;
 
 /// Why a call may not go out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} may not be called: its address is {kind}, and egress.allow does not list it")]
-pub struct Refusal {
-    /// The host, as the call names it.
-    pub host: String,
-    /// What kind of address it has.
-    pub kind: &'static str,
+pub enum Refusal {
+    /// The host's address is not public, and no exception names it.
+    #[error("{host} may not be called: its address is {kind}, and egress.allow does not list it")]
+    Address {
+        /// The host, as the call names it.
+        host: String,
+        /// What kind of address it has.
+        kind: &'static str,
+    },
+    /// The URL is not of the web.
+    #[error("{scheme} URLs may not be called: only http and https are")]
+    Scheme {
+        /// The scheme, in lower case.
+        scheme: String,
+    },
 }
 
 /// Why text is no entry of `egress.allow`.
@@ -57,14 +68,36 @@ impl Policy {
     pub fn check_address(&self, host: &str, ip: IpAddr, port: u16) -> Result<(), Refusal> {
         let ip = ip.to_canonical();
         match kind(ip) {
-            Some(kind) if !self.allow.iter().any(|allow| allow.admits(host, ip, port)) => Err(Refusal { host: host.to_owned(), kind }),
+            Some(kind) if !self.allow.iter().any(|allow| allow.admits(host, ip, port)) => {
+                Err(Refusal::Address { host: host.to_owned(), kind })
+            }
             _ => Ok(()),
         }
     }
 
+    /// This policy with further exceptions.
+    #[must_use]
+    pub fn with(&self, more: &[Allow]) -> Self {
+        Self { allow: self.allow.iter().chain(more).cloned().collect() }
+    }
+
     /// The ports that exceptions name.
-    pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
-        self.allow.iter().filter_map(|allow| allow.port)
+    pub(crate) fn ports(&self) -> BTreeSet<u16> {
+        self.allow.iter().filter_map(|allow| allow.port).collect()
+    }
+}
+
+impl Refusal {
+    /// The refusal that an error stems from, if it does.
+    pub fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(refusal) = error.downcast_ref() {
+                return Some(refusal);
+            }
+            next = error.source();
+        }
+        None
     }
 }
 

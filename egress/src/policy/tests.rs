@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use url::{Host, Url};
 
-use super::{Allow, Policy};
+use super::{Allow, Policy, Refusal};
 
 /// Addresses as URLs spell them, and what they are if not public.
 const SPELLINGS: &[(&str, Option<&str>)] = &[
@@ -120,7 +120,10 @@ fn verdict(policy: &Policy, url: &str) -> Option<&'static str> {
         Host::Ipv6(ip) => IpAddr::V6(ip),
         Host::Domain(name) => panic!("{name} is a name"),
     };
-    policy.check_address(url.host_str().unwrap(), ip, url.port_or_known_default().unwrap()).err().map(|refusal| refusal.kind)
+    policy.check_address(url.host_str().unwrap(), ip, url.port_or_known_default().unwrap()).err().map(|refusal| match refusal {
+        Refusal::Address { kind, .. } => kind,
+        Refusal::Scheme { scheme } => panic!("{scheme}"),
+    })
 }
 
 #[test]
