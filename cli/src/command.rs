@@ -75,6 +75,12 @@ pub enum Error {
     /// A dead letter cannot be replayed.
     #[error(transparent)]
     Replay(#[from] dead::ReplayError),
+    /// No HTTP client can be set up.
+    #[error("cannot set up an HTTP client")]
+    Http {
+        /// Why.
+        source: reqwest::Error,
+    },
     /// A server of tools refuses, or is not there.
     #[error(transparent)]
     Mcp(#[from] mcp::error::Error),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest, JsonObject, ListToolsRequest, PaginatedRequestParams,
-    RequestId, RequestMetaObject,
+    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest, JsonObject, ListToolsRequest,
+    PaginatedRequestParams, RequestId, RequestMetaObject,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError};
 use serde_json::Value;
@@ -128,7 +128,8 @@ impl Connection {
             Ok(sent) => sent.map_err(|error| self.teller.request(error, begun.elapsed()))?,
             Err(_) => return Err(late(silence)),
         };
-        let mut pending = Pending { peer: self.running.peer(), tasks: &self.tasks, id: Some(handle.id.clone()), reason: "nobody waits any more" };
+        let mut pending =
+            Pending { peer: self.running.peer(), tasks: &self.tasks, id: Some(handle.id.clone()), reason: "nobody waits any more" };
         let progress = self.news.listen(handle.progress_token.clone());
         let mut deadline = (begun + silence).min(end);
         let answer = loop {

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::gate::Refusal;
 use crate::oauth;
+use egress::policy::Refusal;
 
 /// Why there is no answer.
 ///

@@ -11,7 +11,6 @@ use rmcp::transport::DynamicTransportError;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 
 use crate::error::Error;
-use crate::gate::Refusal;
 use crate::http;
 use crate::limit::{ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::mask::Mask;
@@ -73,7 +72,9 @@ impl Teller {
             ServiceError::McpError(error) => Failure::Request(self.rpc(&error)),
             ServiceError::TransportSend(error) => self.transport(&error),
             ServiceError::Timeout { .. } => Failure::Request(Error::Late { waited }),
-            ServiceError::UnexpectedResponse => Failure::Request(Error::Malformed { reason: "it is of another kind than was asked for".into() }),
+            ServiceError::UnexpectedResponse => {
+                Failure::Request(Error::Malformed { reason: "it is of another kind than was asked for".into() })
+            }
             _ => Failure::Broken(Error::Closed),
         }
     }
@@ -97,7 +98,9 @@ impl Teller {
         match source.downcast_ref::<StreamableHttpError<http::Error>>() {
             Some(StreamableHttpError::Client(error)) => Failure::Broken(self.http(error)),
             Some(StreamableHttpError::Auth(_)) => Failure::Broken(Error::OAuth(crate::oauth::Error::Token)),
-            Some(StreamableHttpError::SessionExpired) => Failure::Broken(Error::Status { status: 404, text: "the session has ended".into() }),
+            Some(StreamableHttpError::SessionExpired) => {
+                Failure::Broken(Error::Status { status: 404, text: "the session has ended".into() })
+            }
             Some(StreamableHttpError::UnexpectedServerResponse(_) | StreamableHttpError::Deserialize(_)) => {
                 Failure::Broken(Error::Malformed { reason: "it is no message of the protocol".into() })
             }
@@ -107,20 +110,22 @@ impl Teller {
 
     fn http(&self, error: &http::Error) -> Error {
         match error {
-            http::Error::Refused(refusal) => Error::Refused(Refusal(refusal.0.clone())),
-            http::Error::Connect(source) => self.unreachable(chain(source)),
+            http::Error::Refused(refusal) => Error::Refused(refusal.clone()),
+            http::Error::Connect(source) => self.unreachable(cause(source)),
             http::Error::Broken(_) => Error::Closed,
             http::Error::Redirected { status, target } => Error::Redirected { status: *status, target: target.clone() },
             http::Error::Status { status, text } => Error::Status { status: *status, text: text.clone() },
             http::Error::Malformed(reason) => Error::Malformed { reason: (*reason).to_owned() },
             http::Error::TooLarge => Error::TooLarge { what: "bytes", max: MESSAGE_BYTES_MAX },
-            http::Error::Request => Error::Configuration { field: "headers", reason: "a token or a session id does not fit into a header".into() },
+            http::Error::Request => {
+                Error::Configuration { field: "headers", reason: "a token or a session id does not fit into a header".into() }
+            }
         }
     }
 }
 
 /// The last of the causes, which is the one that names the matter.
-pub(crate) fn chain(error: &dyn StdError) -> String {
+pub(crate) fn cause(error: &dyn StdError) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationCapability, ErrorData, FormElicitationCapability, Implementation, ProgressNotificationParam,
-    ProgressToken, ProtocolVersion,
+    ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationCapability, ErrorData,
+    FormElicitationCapability, Implementation, ProgressNotificationParam, ProgressToken, ProtocolVersion,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use serde_json::{Map, Value};
@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_form_is_filled_with_what_it_proposes() {
-        let schema = json!({ "properties": { "a": { "type": "string", "default": "x" }, "b": { "type": "integer", "default": 0 }, "c": {} } });
+        let schema =
+            json!({ "properties": { "a": { "type": "string", "default": "x" }, "b": { "type": "integer", "default": 0 }, "c": {} } });
         assert_eq!(defaults(&schema), json!({ "a": "x", "b": 0 }));
         assert_eq!(defaults(&json!({})), json!({}));
     }

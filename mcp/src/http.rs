@@ -1,7 +1,7 @@
 //! The requests of a connection over streamable HTTP.
 //!
 //! This stands in for the client that comes with rmcp, for what that one does not do: every
-//! request passes the gate, redirects are followed only where they stay on the same origin and
+//! request passes the egress guard, redirects are followed only where they stay on the same origin and
 //! keep the request as it is, answers are bounded before they are read, and nothing that a server
 //! says reaches an error unbounded. What the answers mean is rmcp's business.
 
@@ -19,10 +19,11 @@ use rmcp::transport::streamable_http_client::{
 use sse_stream::Sse;
 use url::Url;
 
-use crate::gate::{Gate, Refusal};
 use crate::limit::{ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, STREAM_MAX};
 use crate::mask::Mask;
 use crate::text;
+use egress::Egress;
+use egress::policy::Refusal;
 
 pub(crate) mod body;
 mod sse;
@@ -67,10 +68,12 @@ pub(crate) enum Error {
 impl Error {
     /// A failure of the client, without the URL, which may carry a secret.
     pub(crate) fn broken(source: reqwest::Error) -> Self {
-        // A refusal of the resolver hides in the causes.
-        let is_connect = source.is_connect();
         let source = source.without_url();
-        if is_connect { Self::Connect(source) } else { Self::Broken(source) }
+        match Refusal::within(&source) {
+            Some(refusal) => Self::Refused(refusal.clone()),
+            None if source.is_connect() => Self::Connect(source),
+            None => Self::Broken(source),
+        }
     }
 }
 
@@ -83,7 +86,7 @@ type Failure = StreamableHttpError<Error>;
 /// The client of one connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    gate: Gate,
+    egress: Egress,
     mask: Mask,
 }
 
@@ -95,8 +98,8 @@ struct Request {
 }
 
 impl Client {
-    pub(crate) fn new(gate: Gate, mask: Mask) -> Self {
-        Self { gate, mask }
+    pub(crate) fn new(egress: Egress, mask: Mask) -> Self {
+        Self { egress, mask }
     }
 
     fn request(&self, method: Method, token: Option<String>, custom: HashMap<HeaderName, HeaderValue>) -> Result<Request, Error> {
@@ -115,7 +118,7 @@ impl Client {
     async fn send(&self, uri: &str, request: Request) -> Result<Response, Error> {
         let mut url = Url::parse(uri).map_err(|_| Error::Request)?;
         for _ in 0..=REDIRECTS_MAX {
-            let call = self.gate.client(&url)?.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+            let call = self.egress.client(&url)?.request(request.method.clone(), url.clone()).headers(request.headers.clone());
             let call = request.body.iter().fold(call, |call, body| call.body(body.clone()));
             // A stream is bounded by whoever waits for it, not by the client's own patience.
             let response = call.timeout(STREAM_MAX).send().await.map_err(Error::broken)?;

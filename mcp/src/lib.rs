@@ -1,7 +1,7 @@
 //! Tools of other programs, over the Model Context Protocol.
 //!
 //! A [`pool::Pool`] keeps connections to servers and calls their tools. Everything that goes out
-//! passes a [`gate::Gate`]; everything that a server says is bounded, cleaned and free of the
+//! passes [`egress::Egress`]; everything that a server says is bounded, cleaned and free of the
 //! server's own secrets before anybody sees it. The protocol itself is rmcp's, which stays inside.
 //!
 //! In reading order:
@@ -18,7 +18,6 @@
 //! - `http`: requests over streamable HTTP;
 //! - `stdio`: programs and their pipes;
 //! - [`oauth`]: authorizations;
-//! - [`gate`]: the way out;
 //! - `mask`: keeps secrets out of what a server says;
 //! - `text`: a server's words, cleaned;
 //! - [`limit`]: every bound.
@@ -26,7 +25,6 @@
 mod connection;
 pub mod error;
 mod failure;
-pub mod gate;
 pub mod handler;
 mod http;
 pub mod limit;

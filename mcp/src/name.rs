@@ -80,7 +80,10 @@ mod tests {
 
     #[test]
     fn a_tool_is_called_by_its_prefix_and_its_name() {
-        assert_eq!(names("fs", &["read_file", "list-dir", "a.b/c", "  ", "größe"]), ["fs_read_file", "fs_list_dir", "fs_a_b_c", "fs", "fs_gr_e"]);
+        assert_eq!(
+            names("fs", &["read_file", "list-dir", "a.b/c", "  ", "größe"]),
+            ["fs_read_file", "fs_list_dir", "fs_a_b_c", "fs", "fs_gr_e"]
+        );
         assert_eq!(names("", &["9lives", "_x"]), ["f_9lives", "f_x"]);
     }
 

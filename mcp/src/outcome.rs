@@ -149,15 +149,18 @@ mod tests {
             { "type": "resource_link", "uri": "file:///c", "name": "c", "description": "d" },
             { "type": "hologram" }, 1,
         ] });
-        assert_eq!(outcome(result)["content"], json!([
-            { "type": "text", "text": "ab" },
-            { "type": "image", "mimeType": "image/png", "bytes": 5 },
-            { "type": "audio", "mimeType": "audio/wav", "bytes": 0 },
-            { "type": "resource", "uri": "file:///a", "mimeType": "text/plain", "text": "inside" },
-            { "type": "resource", "uri": "file:///b", "mimeType": null, "bytes": 5 },
-            { "type": "resource_link", "uri": "file:///c", "name": "c", "mimeType": null },
-            { "type": "unknown", "kind": "hologram" },
-        ]));
+        assert_eq!(
+            outcome(result)["content"],
+            json!([
+                { "type": "text", "text": "ab" },
+                { "type": "image", "mimeType": "image/png", "bytes": 5 },
+                { "type": "audio", "mimeType": "audio/wav", "bytes": 0 },
+                { "type": "resource", "uri": "file:///a", "mimeType": "text/plain", "text": "inside" },
+                { "type": "resource", "uri": "file:///b", "mimeType": null, "bytes": 5 },
+                { "type": "resource_link", "uri": "file:///c", "name": "c", "mimeType": null },
+                { "type": "unknown", "kind": "hologram" },
+            ])
+        );
     }
 
     #[test]
@@ -183,7 +186,8 @@ mod tests {
 
     #[test]
     fn an_error_of_the_tool_is_an_error_in_its_words() {
-        let error = read(json!({ "isError": true, "content": [{ "type": "text", "text": "no such\u{1b} file" }] }), &Mask::default()).unwrap_err();
+        let error =
+            read(json!({ "isError": true, "content": [{ "type": "text", "text": "no such\u{1b} file" }] }), &Mask::default()).unwrap_err();
         assert!(matches!(&error, Error::Tool { text } if text == "no such file"), "{error:?}");
         let error = read(json!({ "isError": true, "content": [] }), &Mask::default()).unwrap_err();
         assert_eq!(error.to_string(), "the tool failed and did not say why");

@@ -21,14 +21,16 @@ use self::slot::Slot;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::failure::Failure;
-use crate::gate::Gate;
 use crate::handler::Elicitation;
-use crate::limit::{ARGUMENT_BYTES_MAX, AUTHORIZATIONS_MAX, CONNECT_TIMEOUT, CONNECTS_MAX, GOODBYE_TIMEOUT, IDLE, KEY_BYTES_MAX, SERVERS_MAX};
+use crate::limit::{
+    ARGUMENT_BYTES_MAX, AUTHORIZATIONS_MAX, CONNECT_TIMEOUT, CONNECTS_MAX, GOODBYE_TIMEOUT, IDLE, KEY_BYTES_MAX, SERVERS_MAX,
+};
 use crate::oauth;
 use crate::oauth::consent::Consent;
 use crate::program::{PATH, Programs};
 use crate::server::{Key, Server};
 use crate::tool::Tool;
+use egress::Egress;
 
 mod connect;
 mod slot;
@@ -86,7 +88,7 @@ pub struct Pool(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    gate: Gate,
+    egress: Egress,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -99,10 +101,10 @@ struct Use {
 
 impl Pool {
     /// Opens a pool; to be called in a runtime.
-    pub fn new(config: Config, gate: Gate) -> Self {
+    pub fn new(config: Config, egress: Egress) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let every = (config.idle / 4).max(SWEEP_MIN);
-        let inner = Arc::new(Inner { config, gate, slots: Mutex::default(), tasks: tasks.clone(), stop: stop.clone() });
+        let inner = Arc::new(Inner { config, egress, slots: Mutex::default(), tasks: tasks.clone(), stop: stop.clone() });
         // Ends with the pool.
         tasks.spawn(sweep(Arc::downgrade(&inner), stop, every));
         Self(inner)
@@ -152,7 +154,12 @@ fn bounded(field: &'static str, bytes: usize, bytes_max: usize) -> Result<(), Er
 
 impl Inner {
     /// Does something over a server's connection, and again where the first try came to nothing.
-    async fn operate<T>(&self, server: &Server, patience: Duration, act: impl AsyncFn(&Connection) -> Result<T, Failure>) -> Result<T, Error> {
+    async fn operate<T>(
+        &self,
+        server: &Server,
+        patience: Duration,
+        act: impl AsyncFn(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Error> {
         let used = self.take(server)?;
         let (mut connects, mut authorizations) = (0, 0);
         loop {

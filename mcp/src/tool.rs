@@ -125,7 +125,8 @@ mod tests {
     fn a_secret_in_a_description_is_masked() {
         let mask = Mask::default();
         mask.add("hunter2hunter2");
-        let told = json!({ "tools": [{ "name": "a", "description": "key hunter2hunter2", "inputSchema": { "default": "hunter2hunter2" } }] });
+        let told =
+            json!({ "tools": [{ "name": "a", "description": "key hunter2hunter2", "inputSchema": { "default": "hunter2hunter2" } }] });
         let (tools, _) = page(told, &mask).unwrap();
         assert_eq!((tools[0].description.as_str(), &tools[0].input_schema["default"]), ("key [secret]", &json!("[secret]")));
     }

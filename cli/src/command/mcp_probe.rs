@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use mcp::gate::Gate;
+use egress::Egress;
+use egress::policy::{Allow, Policy};
 use mcp::handler::Elicitation;
 use mcp::oauth::consent::Unattended;
 use mcp::oauth::{Algorithm, Client, Grant, Identity, OAuth};
@@ -28,7 +29,7 @@ use crate::output;
 pub struct Options {
     /// Address that may be called although it is not public: an address, a network or a host name, with or without a port.
     #[arg(long, value_name = "ADDRESS")]
-    allow: Vec<String>,
+    allow: Vec<Allow>,
     /// Header of every request, `Name: value`.
     #[arg(long, value_name = "HEADER", value_parser = Header::from_str)]
     header: Vec<Header>,
@@ -123,10 +124,10 @@ fn registration(text: &str) -> Result<Registration, String> {
 pub async fn run(options: &Options) -> Result<(), Error> {
     let arguments: Map<String, Value> =
         serde_json::from_str(&options.arguments).map_err(|error| Error::Usage(format!("--arguments: no JSON object: {error}")))?;
-    let gate = gate(&options.allow)?;
+    let egress = Egress::new(Policy { allow: options.allow.clone() }).map_err(|source| Error::Http { source })?;
     let elicitation = if options.form_defaults { Elicitation::Defaults } else { Elicitation::Decline };
-    let consent = Arc::new(Unattended::new(gate.clone()));
-    let pool = Pool::new(Config { elicitation, consent: Some(consent), ..Config::default() }, gate);
+    let consent = Arc::new(Unattended::new(egress.clone()));
+    let pool = Pool::new(Config { elicitation, consent: Some(consent), ..Config::default() }, egress);
     let probed = probe(&pool, &server(options)?, options, arguments).await;
     pool.close().await;
     probed
@@ -149,12 +150,6 @@ fn line(tool: &Tool) -> String {
     let hints = [(tool.is_read_only, " [read-only]"), (tool.is_idempotent, " [idempotent]")];
     let hints: String = hints.into_iter().filter_map(|(holds, hint)| holds.then_some(hint)).collect();
     format!("  {}{hints}  {}", output::one_line(&tool.name), output::one_line(tool.description.lines().next().unwrap_or_default()))
-}
-
-fn gate(_allow: &[String]) -> Result<Gate, Error> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-    let client = client.map_err(|error| Error::Usage(error.to_string()))?;
-    Ok(Gate::new(move |_| Ok(client.clone())))
 }
 
 fn server(options: &Options) -> Result<Server, Error> {
@@ -183,7 +178,9 @@ fn oauth(options: &Options, kind: GrantKind) -> Result<OAuth, Error> {
             let name = known.and_then(|known| known.signing_algorithm.as_deref()).ok_or_else(|| needs("signing_algorithm"))?;
             Grant::Key { pem, algorithm: algorithm(name).ok_or_else(|| needs("signing_algorithm RS256, RS384, RS512, ES256 or ES384"))? }
         }
-        GrantKind::Identity => identity(known).map(Grant::Identity).ok_or_else(|| needs("idp_client_id, idp_issuer, idp_token_endpoint and idp_id_token"))?,
+        GrantKind::Identity => {
+            identity(known).map(Grant::Identity).ok_or_else(|| needs("idp_client_id, idp_issuer, idp_token_endpoint and idp_id_token"))?
+        }
     };
     Ok(OAuth { client, grant, scopes: options.scope.clone() })
 }

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use reqwest::header::LOCATION;
 use url::Url;
 
-use crate::gate::Gate;
 use crate::limit::ERRAND_TIMEOUT;
 use crate::server::origin;
+use egress::Egress;
 
 /// Gets somebody to consent.
 #[async_trait]
@@ -22,20 +22,20 @@ pub trait Consent: fmt::Debug + Send + Sync {
 /// Opens the page itself: for authorization servers that ask nobody, such as those of tests.
 #[derive(Debug, Clone)]
 pub struct Unattended {
-    gate: Gate,
+    egress: Egress,
 }
 
 impl Unattended {
-    /// Opens pages through a gate.
-    pub fn new(gate: Gate) -> Self {
-        Self { gate }
+    /// Opens pages under a policy.
+    pub fn new(egress: Egress) -> Self {
+        Self { egress }
     }
 }
 
 #[async_trait]
 impl Consent for Unattended {
     async fn obtain(&self, page: &Url, redirect: &Url) -> Result<Url, String> {
-        let client = self.gate.client(page).map_err(|refusal| refusal.to_string())?;
+        let client = self.egress.client(page).map_err(|refusal| refusal.to_string())?;
         let response = client.get(page.clone()).timeout(ERRAND_TIMEOUT).send().await;
         let response = response.map_err(|_| format!("{} cannot be reached", origin(page)))?;
         let target = response.headers().get(LOCATION).and_then(|to| page.join(to.to_str().ok()?).ok());

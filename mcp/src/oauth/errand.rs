@@ -1,4 +1,4 @@
-//! The requests of an authorization: each passes the gate, is bounded, and follows no redirect.
+//! The requests of an authorization: each passes the egress guard, is bounded, and follows no redirect.
 //!
 //! Discovery follows redirects on the same origin by itself, one errand for each.
 
@@ -8,10 +8,10 @@ use rmcp::transport::{OAuthHttpClient, OAuthHttpClientError, OAuthHttpClientFutu
 use serde_json::Value;
 use url::Url;
 
-use crate::gate::Gate;
 use crate::http::body;
 use crate::limit::{ERRAND_BYTES_MAX, ERRAND_TIMEOUT};
 use crate::server::origin;
+use egress::Egress;
 
 /// Longest error code of OAuth that is told, in bytes.
 const CODE_BYTES_MAX: usize = 64;
@@ -19,7 +19,7 @@ const CODE_BYTES_MAX: usize = 64;
 /// Goes to authorization servers for one server.
 #[derive(Debug)]
 pub(super) struct Errands {
-    gate: Gate,
+    egress: Egress,
     /// A server behind TLS is not authorized by one that is not.
     needs_tls: bool,
     last: Mutex<Option<String>>,
@@ -31,8 +31,8 @@ pub(super) struct Errands {
 struct Failed(String);
 
 impl Errands {
-    pub(super) fn new(gate: Gate, server: &Url) -> Self {
-        Self { gate, needs_tls: server.scheme() == "https", last: Mutex::new(None) }
+    pub(super) fn new(egress: Egress, server: &Url) -> Self {
+        Self { egress, needs_tls: server.scheme() == "https", last: Mutex::new(None) }
     }
 
     /// How the last errand failed, if it did.
@@ -51,9 +51,9 @@ impl Errands {
         if self.needs_tls && url.scheme() != "https" {
             return Err(format!("{place} is not https, and the server is"));
         }
-        let client = self.gate.client(&url).map_err(|refusal| refusal.to_string())?;
+        let client = self.egress.client(&url).map_err(|refusal| refusal.to_string())?;
         let answer = async {
-            let response = client.execute(request).await.map_err(|error| crate::failure::chain(&error.without_url()))?;
+            let response = client.execute(request).await.map_err(|error| crate::failure::cause(&error.without_url()))?;
             let (status, headers) = (response.status(), response.headers().clone());
             let bytes = body::whole(response, ERRAND_BYTES_MAX).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((status, headers, bytes))

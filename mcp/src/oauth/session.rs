@@ -10,8 +10,8 @@ use rmcp::transport::auth::{
     AuthorizationCallback, AuthorizationMetadata, OAuthClientConfig, OAuthTokenResponse, VendorExtraTokenFields, WWWAuthenticateParams,
 };
 use rmcp::transport::{
-    AuthClient, AuthError, AuthorizationManager, ClientCredentialsConfig, CredentialStore as _, InMemoryCredentialStore, JwtSigningAlgorithm,
-    StoredCredentials,
+    AuthClient, AuthError, AuthorizationManager, ClientCredentialsConfig, CredentialStore as _, InMemoryCredentialStore,
+    JwtSigningAlgorithm, StoredCredentials,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -20,8 +20,8 @@ use url::Url;
 use super::consent::Consent;
 use super::errand::Errands;
 use super::{Algorithm, Client, Error, Grant, Identity, OAuth};
-use crate::gate::Gate;
 use crate::http;
+use egress::Egress;
 
 /// The name under which this client registers itself.
 const CLIENT_NAME: &str = "Cuepoint";
@@ -38,8 +38,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn new(oauth: OAuth, server: Url, gate: Gate, http: http::Client) -> Result<Self, Error> {
-        let errands = Arc::new(Errands::new(gate, &server));
+    pub(crate) async fn new(oauth: OAuth, server: Url, egress: Egress, http: http::Client) -> Result<Self, Error> {
+        let errands = Arc::new(Errands::new(egress, &server));
         let manager = AuthorizationManager::new_with_oauth_http_client(server.clone(), Arc::<Errands>::clone(&errands)).await;
         let mut manager = manager.map_err(|_| Error::Configuration("the address of the server makes no sense"))?;
         let tokens = InMemoryCredentialStore::new();

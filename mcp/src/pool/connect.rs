@@ -55,13 +55,13 @@ impl Slot {
 
     async fn connect_http(&self, pool: &Inner, state: &mut State, http: &Http, handler: Handler) -> Result<Running, Failure> {
         let mut config = settings(http).map_err(Failure::Request)?;
-        let client = Client::new(pool.gate.clone(), self.teller.mask.clone());
+        let client = Client::new(pool.egress.clone(), self.teller.mask.clone());
         match &http.auth {
             Auth::None => {}
             Auth::Bearer(token) => config = config.auth_header(token.expose_secret()),
             Auth::OAuth(oauth) => {
                 if state.session.is_none() {
-                    let session = Session::new((**oauth).clone(), http.url.clone(), pool.gate.clone(), client).await;
+                    let session = Session::new((**oauth).clone(), http.url.clone(), pool.egress.clone(), client).await;
                     state.session = Some(session.map_err(|error| Failure::Request(error.into()))?);
                 }
                 if let Some(session) = &state.session {
