@@ -112,7 +112,7 @@ impl Pool {
 
     /// The tools of a server; asked for again when the server says that they have changed, or after some minutes.
     pub async fn tools(&self, server: &Server) -> Result<Arc<[Tool]>, Error> {
-        self.0.operate(server, CONNECT_TIMEOUT, async |connection: &Connection| connection.tools().await).await
+        self.0.operate(server, CONNECT_TIMEOUT, &List).await
     }
 
     /// Calls a tool, and gives its result: `content` and, where the server gave it, `structuredContent`.
@@ -124,10 +124,7 @@ impl Pool {
         bounded("arguments", bytes, ARGUMENT_BYTES_MAX)?;
         bounded("idempotency key", call.idempotency_key.map_or(0, str::len), KEY_BYTES_MAX)?;
         let patience = call.timeout.min(CONNECT_TIMEOUT);
-        let send = async |connection: &Connection| {
-            connection.call(call.tool.to_owned(), call.arguments.clone(), call.idempotency_key, call.timeout).await
-        };
-        self.0.operate(server, patience, send).await
+        self.0.operate(server, patience, &call).await
     }
 
     /// How many connections there are.
@@ -148,24 +145,44 @@ impl Pool {
     }
 }
 
+/// What is done over a connection, perhaps more than once.
+trait Act: Sync {
+    type Done: Send;
+
+    fn act(&self, connection: &Connection) -> impl Future<Output = Result<Self::Done, Failure>> + Send;
+}
+
+struct List;
+
+impl Act for List {
+    type Done = Arc<[Tool]>;
+
+    async fn act(&self, connection: &Connection) -> Result<Self::Done, Failure> {
+        connection.tools().await
+    }
+}
+
+impl Act for Call<'_> {
+    type Done = Value;
+
+    async fn act(&self, connection: &Connection) -> Result<Value, Failure> {
+        connection.call(self.tool.to_owned(), self.arguments.clone(), self.idempotency_key, self.timeout).await
+    }
+}
+
 fn bounded(field: &'static str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
     if bytes > bytes_max { Err(Error::Arguments { field, bytes, bytes_max }) } else { Ok(()) }
 }
 
 impl Inner {
     /// Does something over a server's connection, and again where the first try came to nothing.
-    async fn operate<T>(
-        &self,
-        server: &Server,
-        patience: Duration,
-        act: impl AsyncFn(&Connection) -> Result<T, Failure>,
-    ) -> Result<T, Error> {
+    async fn operate<A: Act>(&self, server: &Server, patience: Duration, act: &A) -> Result<A::Done, Error> {
         let used = self.take(server)?;
         let (mut connects, mut authorizations) = (0, 0);
         loop {
             let seen = used.slot.grants();
             let (failure, is_new) = match used.slot.connection(self, patience).await {
-                Ok((connection, is_new)) => match act(&connection).await {
+                Ok((connection, is_new)) => match act.act(&connection).await {
                     Ok(done) => return Ok(done),
                     Err(failure) => {
                         if matches!(failure, Failure::Broken(_)) {

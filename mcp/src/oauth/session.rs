@@ -15,6 +15,9 @@ use rmcp::transport::{
 };
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::spawn_blocking;
 use url::Url;
 
 use super::consent::Consent;
@@ -54,8 +57,7 @@ impl Session {
 
     /// Gets a token that answers a challenge.
     pub(crate) async fn authorize(&mut self, challenge: &str, consent: Option<&dyn Consent>) -> Result<(), Error> {
-        let manager = Arc::clone(&self.client.auth_manager);
-        let mut manager = manager.lock().await;
+        let mut manager = Arc::clone(&self.client.auth_manager).lock_owned().await;
         let told = WWWAuthenticateParams::parse(challenge, &self.server);
         let resolution = manager.resolve_metadata_from_challenge(Some(challenge)).await;
         let metadata = resolution.map_err(|error| self.failed("find the authorization server", &error))?.metadata;
@@ -67,7 +69,7 @@ impl Session {
                 self.register(&mut manager, &metadata, &redirect, &scopes).await?;
                 self.code(&manager, consent, &redirect, &scopes).await
             }
-            Grant::Credentials | Grant::Key { .. } => self.credentials(&mut manager, scopes).await,
+            Grant::Credentials | Grant::Key { .. } => self.credentials(manager, scopes).await,
             Grant::Identity(identity) => self.identity(&mut manager, &metadata, &identity, scopes).await,
         }
     }
@@ -122,7 +124,7 @@ impl Session {
         token.map(drop).map_err(|error| self.failed("get a token for the consent", &error))
     }
 
-    async fn credentials(&self, manager: &mut AuthorizationManager, scopes: Vec<String>) -> Result<(), Error> {
+    async fn credentials(&self, mut manager: OwnedMutexGuard<AuthorizationManager>, scopes: Vec<String>) -> Result<(), Error> {
         let Client::Registered { id, secret } = &self.oauth.client else {
             return Err(Error::Configuration("a client that acts as itself must be registered beforehand"));
         };
@@ -141,10 +143,12 @@ impl Session {
             }
             (_, None) => return Err(Error::Configuration("a client that acts as itself needs a secret or a key")),
         };
-        let failed = |error: AuthError| self.failed("get a token for the client itself", &error);
-        manager.validate_client_credentials_metadata(&config).map_err(failed)?;
-        manager.configure_client_credentials(&config).map_err(failed)?;
-        manager.exchange_client_credentials(&config).await.map(drop).map_err(failed)
+        let configured = manager.validate_client_credentials_metadata(&config).and_then(|()| manager.configure_client_credentials(&config));
+        configured.map_err(|error| self.failed("act as the client itself", &error))?;
+        // rmcp's future for this is not `Send`; it is bounded by the errands that it consists of.
+        let exchange = move || Handle::current().block_on(manager.exchange_client_credentials(&config)).map(drop);
+        let exchanged = spawn_blocking(exchange).await.map_err(|_| Error::Configuration("the key cannot be used"))?;
+        exchanged.map_err(|error| self.failed("get a token for the client itself", &error))
     }
 
     async fn identity(

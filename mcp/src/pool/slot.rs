@@ -167,6 +167,10 @@ impl State {
     }
 
     fn failed(&mut self, error: &Error) {
+        // The policy's word: nobody was bothered, and waiting changes nothing.
+        if matches!(error, Error::Refused(_)) {
+            return;
+        }
         let pause = BACK_OFF_FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(BACK_OFF_MAX);
         self.failures = self.failures.saturating_add(1);
         self.shunned = Some((Instant::now() + pause, error.to_string()));
