@@ -7,12 +7,14 @@
 //! - [`send`]: an event in;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
-//! - [`session_token`]: the token of a session string.
+//! - [`session_token`]: the token of a session string;
+//! - [`mcp_probe`]: the tools of a server.
 
 pub mod apply;
 pub mod check;
 pub mod dead;
 pub mod dev;
+pub mod mcp_probe;
 pub mod send;
 pub mod session_token;
 pub mod setup;
@@ -73,6 +75,15 @@ pub enum Error {
     /// A dead letter cannot be replayed.
     #[error(transparent)]
     Replay(#[from] dead::ReplayError),
+    /// No HTTP client can be set up.
+    #[error("cannot set up an HTTP client")]
+    Http {
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// A server of tools refuses, or is not there.
+    #[error(transparent)]
+    Mcp(#[from] mcp::error::Error),
     /// The whole system does not run.
     #[error(transparent)]
     Dev(#[from] dev::Error),
