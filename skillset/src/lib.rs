@@ -49,3 +49,6 @@ mod template;
 mod verb;
 mod weave;
 mod yaml;
+
+#[cfg(test)]
+mod property;
