@@ -10,6 +10,7 @@
 //! - `fill`, `fields`, `scrub`: references put in, blocks taken apart, secrets taken out;
 //! - `call`, `fetch`: HTTP;
 //! - [`search`] and [`email`]: over what the deployment has set up;
+//! - [`filled`]: references put in for actions that are done elsewhere;
 //! - [`arguments`]: the `fetch` of rules, which has arguments instead of an instruction.
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ mod call;
 mod fetch;
 pub mod search;
 pub mod email;
+pub mod filled;
 pub mod arguments;
 
 /// Shortest time-out that an instruction can ask for.
