@@ -24,11 +24,13 @@ pub struct Setup {
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
     pub(crate) drain_deadline: Duration,
+    pub(crate) settings: Option<String>,
+    pub(crate) fatal: Option<String>,
 }
 
 impl Setup {
     fn of(place: Place) -> Self {
-        Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE }
+        Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE, settings: None, fatal: None }
     }
 
     /// In the process of the test.
@@ -69,6 +71,18 @@ impl Setup {
     #[must_use]
     pub fn body_bytes(self, body_bytes: usize) -> Self {
         Self { body_bytes, ..self }
+    }
+
+    /// What a worker lends its bots, as YAML.
+    #[must_use]
+    pub fn settings(self, settings: impl Into<String>) -> Self {
+        Self { settings: Some(settings.into()), ..self }
+    }
+
+    /// The point at which a worker kills itself; it must be a child.
+    #[must_use]
+    pub fn fatal(self, point: impl Into<String>) -> Self {
+        Self { fatal: Some(point.into()), ..self }
     }
 
     /// How long a clean stop of a worker may take.

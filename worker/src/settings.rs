@@ -15,6 +15,7 @@ use mcp::program::{Program, Programs};
 use model::provider::{Kind, Price, Provider};
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::ability::message::Pattern;
@@ -41,6 +42,14 @@ pub struct Document {
     pub mcp: BTreeMap<String, ProgramEntry>,
     /// Where messages may go.
     pub nats: NatsEntry,
+    /// What else stands in a file that `cuepoint` takes whole.
+    pub triggers: IgnoredAny,
+    /// The same.
+    pub bots: IgnoredAny,
+    /// The same.
+    pub skillsets: IgnoredAny,
+    /// The same; a worker is told with `--egress-allow`.
+    pub egress: IgnoredAny,
 }
 
 /// Where a secret is.

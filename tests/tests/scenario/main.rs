@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
+mod agent;
 mod cluster;
 mod crash;
 mod dead;
@@ -9,6 +10,7 @@ mod door;
 mod drain;
 mod epoch;
 mod key;
+mod kill;
 mod order;
 mod peer;
 mod phantom;
