@@ -150,6 +150,6 @@ async fn usage_is_zero_where_nothing_is_said_of_it() {
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 2});
     let said = data(&json!({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}], "x_groq": {"usage": usage}}));
     fake.answers([Reply::stream(said + "data: [DONE]\n\n")]);
-    let usage = answer(&model("groq", &fake.url("/v1"), once())).await.usage;
-    assert_eq!((usage.input, usage.output), (7, 2));
+    let told = answer(&model("groq", &fake.url("/v1"), once())).await.usage;
+    assert_eq!((told.input, told.output), (7, 2));
 }
