@@ -10,4 +10,5 @@ mod prompt;
 mod retry;
 mod shape;
 mod stream;
+mod trace;
 mod whole;
