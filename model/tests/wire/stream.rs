@@ -116,6 +116,12 @@ async fn what_is_no_part_of_an_answer_is_an_error() {
             format!("{start}data: {{\"error\":{{\"message\":\"overloaded\"}}}}\n\n{end}"),
             "broke off with an error: overloaded",
         ),
+        oneof(
+            "openai",
+            "/v1",
+            format!("{start}data: {{\"error\":null,\"choices\":[]}}\n\n{end}"),
+            "broke off with an error: no reason is given",
+        ),
         oneof("openai", "/v1", format!("{start}data: [DONE]\n\n"), "names no reason to stop"),
         oneof(
             "openai",
