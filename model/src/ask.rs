@@ -18,6 +18,9 @@ use crate::schema::{Shape, Violation};
 use crate::target::Target;
 use crate::told::Told;
 
+/// Longer than anybody waits, and short enough to be added to a time.
+const FOREVER: Duration = Duration::from_hours(24);
+
 /// The models of a choice.
 pub(crate) struct Asked {
     pub targets: Vec<Target>,
@@ -30,21 +33,25 @@ struct Asking<'a> {
     settings: &'a Settings,
     jitter: &'a dyn Jitter,
     deadline: Instant,
+    /// Until when a model that gave no answer is called again, so that the others have their time too.
+    again_until: Instant,
     told: Told<'a>,
 }
 
 #[async_trait]
 impl Model for Asked {
     async fn ask(&self, prompt: &Prompt, told: &mut (dyn FnMut(Delta) + Send)) -> Result<Answer, Error> {
-        let deadline = Instant::now() + self.settings.ask_within;
+        let deadline = Instant::now() + self.settings.ask_within.min(FOREVER);
         let shape = match prompt.output.as_ref().map(Shape::of).transpose() {
             Ok(shape) if !prompt.messages.is_empty() => shape,
             Ok(_) => return Err(self.refused("the prompt has no message: there is nothing to answer".to_owned())),
             Err(reason) => return Err(self.refused(reason)),
         };
-        let mut asking = Asking { settings: &self.settings, jitter: self.jitter.as_ref(), deadline, told: Told::new(told) };
+        let (settings, jitter) = (&self.settings, self.jitter.as_ref());
+        let mut asking = Asking { settings, jitter, deadline, again_until: deadline, told: Told::new(told) };
         let mut given_up = Vec::new();
-        for target in &self.targets {
+        for (target, still) in self.targets.iter().zip((1..=self.targets.len()).rev()) {
+            asking.share(still);
             match asking.answer(target, prompt, shape.as_ref()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => {
@@ -67,6 +74,13 @@ impl Asked {
 }
 
 impl Asking<'_> {
+    /// Gives the next model its share of the time that is left, with so many models still to be asked.
+    fn share(&mut self, still: usize) {
+        let now = Instant::now();
+        let still = u32::try_from(still).unwrap_or(u32::MAX).max(1);
+        self.again_until = now + self.deadline.saturating_duration_since(now) / still;
+    }
+
     /// One model's answer, in the shape that is asked for: one that has another is sent back once.
     async fn answer(&mut self, target: &Target, prompt: &Prompt, shape: Option<&Shape>) -> Result<Answer, Failure> {
         let mut answer = self.insist(target, prompt).await?;
@@ -94,7 +108,7 @@ impl Asking<'_> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = self.again_until.saturating_duration_since(Instant::now());
             match course.after(&failure, left, self.settings, self.jitter) {
                 Next::Again(wait) => tokio::time::sleep(wait).await,
                 Next::Elsewhere | Next::Nobody => return Err(failure),

@@ -35,7 +35,7 @@ pub(crate) async fn call(
     let within = settings.call_within.min(deadline.saturating_duration_since(Instant::now()));
     let answered = stream(target, prompt, settings, within, told).instrument(span.clone());
     let answered = tokio::time::timeout(within, answered).await;
-    let answered = answered.unwrap_or_else(|_| Err(Failure::passing(format!("the answer was not whole within {within:?}"))));
+    let answered = answered.unwrap_or_else(|_| Err(Failure::passing(format!("the answer was not whole within {within:.1?}"))));
     span::close(&span, &answered);
     answered
 }

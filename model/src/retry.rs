@@ -6,9 +6,11 @@ use crate::failure::Failure;
 use crate::jitter::Jitter;
 use crate::limit::Settings;
 
-/// How much longer than the wait before a wait is at least: a client that comes back sooner each time
-/// is worse than one that does not wait.
-const GROWTH_MIN: f64 = 1.25;
+/// How much longer than the wait before a wait is at least: jitter alone would let a client come back
+/// sooner each time, and that is how a storm looks from the other side.
+const GROWTH_MIN: f64 = 1.5;
+/// Which part of the first ceiling the first wait is at least.
+const FIRST_MIN: f64 = 0.125;
 
 /// The calls of one model so far.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl Course {
         } else {
             let doubled = 2_u32.saturating_pow(self.calls.saturating_sub(1));
             let ceiling = settings.back_off.saturating_mul(doubled).min(settings.back_off_max);
-            let floor = self.waited.mul_f64(GROWTH_MIN).min(ceiling);
+            let floor = settings.back_off.mul_f64(FIRST_MIN).max(self.waited.mul_f64(GROWTH_MIN)).min(ceiling);
             self.waited = floor.saturating_add(ceiling.saturating_sub(floor).mul_f64(drawn));
             self.waited
         };
@@ -93,8 +95,8 @@ mod tests {
     #[test]
     fn waits_double_and_the_fourth_call_is_the_last() {
         assert_eq!(waits(&Failure::passing(""), 1.0), [Some(500), Some(1_000), Some(2_000), None]);
-        assert_eq!(waits(&Failure::passing(""), 0.5), [Some(250), Some(656), Some(1_410), None]);
-        assert_eq!(waits(&Failure::passing(""), 0.0), [Some(0), Some(0), Some(0), None]);
+        assert_eq!(waits(&Failure::passing(""), 0.5), [Some(281), Some(710), Some(1_533), None]);
+        assert_eq!(waits(&Failure::passing(""), 0.0), [Some(62), Some(93), Some(140), None]);
     }
 
     #[test]
@@ -111,8 +113,8 @@ mod tests {
         assert_eq!(after(&limited(Duration::from_millis(60_001)), LONG), Next::Elsewhere);
         assert_eq!(after(&limited(Duration::MAX), LONG), Next::Elsewhere);
         assert_eq!(after(&Failure::Barred(String::new()), LONG), Next::Elsewhere);
-        assert_eq!(after(&Failure::passing(""), Duration::from_millis(250)), Next::Elsewhere);
-        assert_eq!(after(&Failure::passing(""), Duration::from_millis(251)), Next::Again(Duration::from_millis(250)));
+        assert_eq!(after(&Failure::passing(""), Duration::from_millis(281)), Next::Elsewhere);
+        assert_eq!(after(&Failure::passing(""), Duration::from_millis(282)), Next::Again(Duration::from_micros(281_250)));
         assert_eq!(after(&Failure::Refused(String::new()), LONG), Next::Nobody);
     }
 
@@ -124,7 +126,7 @@ mod tests {
             let mut last = Duration::ZERO;
             for ceiling in [500, 1_000, 2_000] {
                 let Next::Again(wait) = course.after(&Failure::passing(""), LONG, &settings, &jitter) else { panic!("it gave up") };
-                prop_assert!(wait <= Duration::from_millis(ceiling) && wait >= last.mul_f64(1.2), "{last:?} {wait:?}");
+                prop_assert!(wait <= Duration::from_millis(ceiling) && wait >= last.mul_f64(1.49), "{last:?} {wait:?}");
                 last = wait;
             }
         }

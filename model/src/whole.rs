@@ -14,6 +14,9 @@ use crate::provider::Kind;
 use crate::target::Target;
 use crate::wire::{Extra, Piece};
 
+/// Further reasons to stop that are none to worry.
+const ENDS: [&str; 4] = ["eos", "eos_token", "function_call", "tool_calls"];
+
 /// What an answer was so far.
 #[derive(Default)]
 pub(crate) struct Heard {
@@ -45,7 +48,7 @@ pub(crate) fn whole(heard: Heard, end: &StreamEnd, extra: Extra, target: &Target
         Some(pieces) => pieces.into_iter().map(|piece| assembled(piece, stop)).collect(),
         None => parts.iter().filter_map(captured).collect(),
     };
-    let wants_calls = matches!(reason, StopReason::ToolCall(_));
+    let wants_calls = matches!(reason, StopReason::ToolCall(_)) || reason.raw().eq_ignore_ascii_case("function_call");
     if calls.iter().any(|call| call.name.is_empty()) || (wants_calls && calls.is_empty()) {
         return Err(Failure::passing("the answer wants a call but does not say of what"));
     }
@@ -54,7 +57,15 @@ pub(crate) fn whole(heard: Heard, end: &StreamEnd, extra: Extra, target: &Target
         signatures.extend(mark::write(&[ContentPart::ReasoningContent(reasoning.clone())], &target.name));
     }
     let stop = if stop == Stop::End && !calls.is_empty() { Stop::Calls } else { stop };
-    Ok(Answer { text, reasoning, calls, signatures, stop, usage: usage(end, extra.reasoning), model: target.name.clone() })
+    Ok(Answer {
+        text,
+        reasoning,
+        calls,
+        signatures,
+        stop,
+        usage: extra.usage.unwrap_or_else(|| usage(end, extra.reasoning)),
+        model: target.name.clone(),
+    })
 }
 
 fn stop(reason: &StopReason, target: &Target) -> Result<Stop, Failure> {
@@ -62,8 +73,8 @@ fn stop(reason: &StopReason, target: &Target) -> Result<Stop, Failure> {
         StopReason::MaxTokens(_) => Ok(Stop::Length),
         StopReason::ContentFilter(_) => Ok(Stop::Filtered),
         StopReason::Completed(_) | StopReason::ToolCall(_) | StopReason::StopSequence(_) => Ok(Stop::End),
-        // As some servers of open models say it.
-        StopReason::Other(other) if other.starts_with("eos") => Ok(Stop::End),
+        // As some servers of open models and some gateways say it.
+        StopReason::Other(other) if ENDS.iter().any(|end| other.eq_ignore_ascii_case(end)) => Ok(Stop::End),
         StopReason::Other(other) => Err(Failure::passing(target.scrub(&format!("the model stopped because of {other:?}")))),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use genai::chat::{ChatFrameSink, FrameCtx, RawFrameRef};
 use serde_json::Value;
 
+use crate::answer::Usage;
 use crate::failure::Failure;
 use crate::limit::ANSWER_BYTES_MAX;
 use crate::provider::Kind;
@@ -48,7 +49,9 @@ pub(crate) struct Extra {
     pub is_blocked: bool,
     /// An error that came as a part of the answer.
     pub error: Option<String>,
-    /// Tokens spent on reasoning.
+    /// What it cost, where genai does not look everywhere for it.
+    pub usage: Option<Usage>,
+    /// Tokens spent on reasoning, where genai does not look for them.
     pub reasoning: Option<u64>,
 }
 

@@ -14,8 +14,8 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn take(&mut self, event: Option<&str>, data: &str) -> Result<(), String> {
         let event = match (event, data) {
-            // A comment that keeps the connection open.
-            (None, "") | (Some("ping"), _) => return Ok(()),
+            // What keeps the connection open.
+            (None | Some("ping"), "") => return Ok(()),
             (None, _) => return Err("an event has no name".to_owned()),
             (Some(_), "") => return Err("an event has no content".to_owned()),
             (Some(event), _) => event,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Extra, Piece, member, object};
+use crate::answer::Usage;
 use crate::limit::CALLS_MAX;
 
 /// The chunks so far.
@@ -10,6 +11,7 @@ use crate::limit::CALLS_MAX;
 pub(super) struct Frames {
     calls: Vec<Slot>,
     refusal: String,
+    usage: Option<Usage>,
     is_done: bool,
 }
 
@@ -31,6 +33,9 @@ impl Frames {
             return Ok(());
         }
         let chunk = object(data)?;
+        // The last one counts; Groq puts it elsewhere, but for those who ask for it.
+        let x_groq = chunk.pointer("/x_groq/usage").filter(|usage| usage.is_object());
+        self.usage = member(&chunk, "usage").or(x_groq).map(usage).or(self.usage);
         let choice = match member(&chunk, "choices") {
             None => return Ok(()),
             Some(Value::Array(choices)) => match choices.first() {
@@ -111,7 +116,17 @@ impl Frames {
 
     pub(super) fn extra(&mut self) -> Extra {
         let calls = std::mem::take(&mut self.calls).into_iter().map(|slot| slot.piece).collect();
-        Extra { calls: Some(calls), refusal: std::mem::take(&mut self.refusal), ..Extra::default() }
+        Extra { calls: Some(calls), refusal: std::mem::take(&mut self.refusal), usage: self.usage, ..Extra::default() }
+    }
+}
+
+fn usage(usage: &Value) -> Usage {
+    let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
+    Usage {
+        input: count("/prompt_tokens").unwrap_or_default(),
+        cached: count("/prompt_tokens_details/cached_tokens").or_else(|| count("/prompt_cache_hit_tokens")).unwrap_or_default(),
+        output: count("/completion_tokens").unwrap_or_default(),
+        reasoning: count("/completion_tokens_details/reasoning_tokens").unwrap_or_default(),
     }
 }
 

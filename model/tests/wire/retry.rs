@@ -155,6 +155,23 @@ async fn the_whole_is_bounded_too() {
 }
 
 #[tokio::test]
+async fn a_provider_that_hangs_leaves_time_for_the_next() {
+    let (hangs, answers) = (Fake::start().await, Fake::start().await);
+    let (idle, long) = (Duration::from_millis(100), Duration::from_mins(1));
+    hangs.answers(vec![Answer::parts(vec![Part::Bytes(b"data: {}\n\n".to_vec()), Part::Pause(long)]); 100]);
+    answers.answers([whole()]);
+    let attempts_max = NonZeroU32::new(100).unwrap();
+    let settings = Settings { ask_within: Duration::from_secs(3), idle_max: idle, attempts_max, back_off_max: idle, ..quick() };
+    let configured = [
+        json!({"id": "hangs", "kind": "openai", "baseUrl": hangs.url("/v1"), "key": KEY}),
+        json!({"id": "answers", "kind": "openai", "baseUrl": answers.url("/v1"), "key": KEY}),
+    ];
+    let model = providers(&configured, settings).model(&Choice::parse("hangs/m", &["answers/m"]).unwrap()).unwrap();
+    assert_eq!(answer(&model).await.model, "answers/m");
+    assert!(hangs.asked().len() > 2, "{}", hangs.asked().len());
+}
+
+#[tokio::test]
 async fn no_error_shows_the_key_or_more_than_it_needs() {
     let fake = Fake::start().await;
     let body = json!({"error": {"message": format!("key {KEY} at https://u:p@h.example/x?key={KEY} {}", "x".repeat(5_000))}}).to_string();

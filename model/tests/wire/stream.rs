@@ -116,6 +116,12 @@ async fn what_is_no_part_of_an_answer_is_an_error() {
             format!("{start}data: {{\"error\":{{\"message\":\"overloaded\"}}}}\n\n{end}"),
             "broke off with an error: overloaded",
         ),
+        oneof(
+            "openai",
+            "/v1",
+            format!("{start}data: {{\"error\":null,\"choices\":[]}}\n\n{end}"),
+            "broke off with an error: no reason is given",
+        ),
         oneof("openai", "/v1", format!("{start}data: [DONE]\n\n"), "names no reason to stop"),
         oneof(
             "openai",
@@ -170,7 +176,7 @@ async fn a_provider_that_says_nothing_in_time_is_given_up() {
     for (settings, answer, says) in [
         (Settings { headers_within: short, ..once() }, Answer::stream(COMPLETIONS).late(long), "no answer began in time"),
         (Settings { idle_max: short, ..once() }, Answer::parts(vec![start.clone(), Part::Pause(long)]), "stood still for too long"),
-        (Settings { call_within: short, ..once() }, Answer::parts(vec![start.clone(), Part::Pause(long)]), "was not whole within 150ms"),
+        (Settings { call_within: short, ..once() }, Answer::parts(vec![start.clone(), Part::Pause(long)]), "was not whole within 150.0ms"),
         (Settings { ask_within: short, ..quick() }, Answer::parts(vec![start, Part::Pause(long)]), "was not whole within"),
     ] {
         let fake = Fake::start().await;
@@ -188,7 +194,7 @@ async fn a_provider_that_keeps_the_connection_open_with_comments_is_given_up_all
     fake.answers([Answer::parts(drip.iter().cycle().take(2_000).cloned().collect())]);
     let settings = Settings { idle_max: Duration::from_millis(500), call_within: Duration::from_secs(1), ..once() };
     let error = error(&model("openai", &fake.url("/v1"), settings)).await;
-    assert!(error.to_string().contains("was not whole within 1s"), "{error}");
+    assert!(error.to_string().contains("was not whole within 1.0s"), "{error}");
 }
 
 #[tokio::test]

@@ -150,6 +150,18 @@ async fn usage_is_zero_where_nothing_is_said_of_it() {
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 2});
     let said = data(&json!({"choices": [{"delta": {"content": "a"}, "finish_reason": "stop"}], "x_groq": {"usage": usage}}));
     fake.answers([Reply::stream(said + "data: [DONE]\n\n")]);
-    let usage = answer(&model("groq", &fake.url("/v1"), once())).await.usage;
-    assert_eq!((usage.input, usage.output), (7, 2));
+    let told = answer(&model("groq", &fake.url("/v1"), once())).await.usage;
+    assert_eq!((told.input, told.output), (7, 2));
+}
+
+#[tokio::test]
+async fn a_call_may_claim_any_place() {
+    for place in [json!(u32::MAX), json!(3), json!(null)] {
+        let call = json!({"index": place, "id": "a", "function": {"name": "weather", "arguments": "{}"}});
+        let said = data(&json!({"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]})) + "data: [DONE]\n\n";
+        let fake = Fake::start().await;
+        fake.answers([Reply::stream(said)]);
+        let answer = answer(&model("compatible", &fake.url("/v1"), once())).await;
+        assert_eq!((answer.calls.len(), answer.calls[0].name.as_str()), (1, "weather"), "{place}");
+    }
 }
