@@ -30,11 +30,11 @@ pub struct Text(pub Vec<Part>);
 /// Where a text goes: how what references stand for is encoded in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// A header, a leaf of a tree, a mail: as it is.
+    /// A header, a mail, a question: as it is.
     Plain,
-    /// A URL or a part of one: as one part of it.
+    /// A URL or a part of one: as one part of it; `.` and `..`, which would lead elsewhere, as nothing.
     Url,
-    /// A request's body: where the text is JSON, as JSON or within its string, else as it is.
+    /// The body of a request or a message, or a leaf of one: where the text is JSON, as JSON or within its string, else as it is.
     Body,
 }
 
@@ -64,6 +64,7 @@ impl Text {
                 Part::Reference(name) => {
                     let value = look_up(name)?;
                     filled.push_str(&match place {
+                        Place::Url if value == "." || value == ".." => String::new(),
                         Place::Url => operation::percent(&value),
                         _ if is_json && lexer.is_string() => json_text::escape(&value),
                         _ if is_json => Value::from(value).to_string(),
@@ -172,6 +173,12 @@ mod tests {
         ] {
             assert_eq!(put(place, text, "a\"&/\n"), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_reference_does_not_climb_in_a_path() {
+        assert_eq!(put(Place::Url, "https://x/a/${X}/b", ".."), "https://x/a//b");
+        assert_eq!(put(Place::Url, "https://x/a/${X}/b", "../c"), "https://x/a/..%2Fc/b");
     }
 
     #[test]
