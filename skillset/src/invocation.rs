@@ -77,6 +77,12 @@ impl Text {
     }
 }
 
+impl From<&str> for Text {
+    fn from(words: &str) -> Self {
+        if words.is_empty() { Self::default() } else { Self(vec![Part::Literal(words.to_owned())]) }
+    }
+}
+
 /// What an ability does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
@@ -110,6 +116,10 @@ pub struct Invocation {
 }
 
 /// The body of a block, in the form its action takes.
+///
+/// `fetch` has a raw request or a mapping; `search`, `email`, `mcp` and `nats` have a mapping, in
+/// which the parameters of the first line and a body of plain text stand under their keys; `echo`,
+/// `abort` and `await` have a text, or a tree with the keys `result`, `reason` and `question`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// A raw HTTP request.
@@ -127,7 +137,7 @@ pub struct Http {
     pub method: Text,
     /// The URL.
     pub url: Text,
-    /// Headers in their order; the names are the instruction's own.
+    /// Headers in their order; the names are the instruction's own. One without a value may be empty: it is not sent.
     pub headers: Vec<(String, Text)>,
     /// The body.
     pub body: Option<Text>,
