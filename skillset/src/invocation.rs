@@ -32,7 +32,7 @@ pub struct Text(pub Vec<Part>);
 pub enum Place {
     /// A header, a mail, a question: as it is.
     Plain,
-    /// A URL or a part of one: as one part of it; `.` and `..`, which would lead elsewhere, as nothing.
+    /// A URL or a part of one, or a form: as one part of it; `.` and `..`, which would lead elsewhere, as nothing.
     Url,
     /// The body of a request or a message, or a leaf of one: where the text is JSON, as JSON or within its string, else as it is.
     Body,

@@ -108,7 +108,7 @@ fn mail(tree: &mut Node, report: &mut Report<'_>) {
     secrecy::check_tree(tree, Room::Plain, report);
     let Content::Map(entries) = &mut tree.content else { return };
     for entry in entries.iter_mut().filter(|entry| entry.key != "content") {
-        entry.node.each_leaf(&mut |leaf| match leaf {
+        entry.node.each_leaf(&mut |leaf, _| match leaf {
             Content::Phrase(phrase) => phrase.slots_mut().for_each(|slot| slot.place = Place::Header),
             Content::Alone(slot) => slot.place = Place::Header,
             _ => {}
