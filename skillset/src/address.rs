@@ -65,6 +65,18 @@ pub(crate) fn assign(phrase: &mut Phrase, span: &Range<usize>, report: &mut Repo
     walk.finish()
 }
 
+/// The same for a form, which is the query of a URL by itself.
+pub(crate) fn assign_form(phrase: &mut Phrase) {
+    let mut is_value = false;
+    for piece in &mut phrase.0 {
+        match piece {
+            Piece::Literal(words) => words.chars().filter(|c| matches!(c, '=' | '&')).for_each(|c| is_value = c == '='),
+            Piece::Slot(slot) => slot.place = if is_value { Place::QueryValue } else { Place::Query },
+            Piece::Reference(_) => {}
+        }
+    }
+}
+
 impl Walk<'_, '_> {
     fn words(&mut self, words: &str) {
         let mut words = words;

@@ -38,7 +38,7 @@ pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> 
         report.add(fault);
     }
     if let (true, Some(_)) = (http::has_no_body(&request.http.method), &request.http.body) {
-        report.add(Fault::new(request.body, "a GET or HEAD has no body").help("write another method, or leave the body out"));
+        report.add(Fault::new(request.body.clone(), "a GET or HEAD has no body").help("write another method, or leave the body out"));
     }
     let http = &mut request.http;
     http.method.slots_mut().for_each(|slot| slot.place = Place::Method);
@@ -49,8 +49,13 @@ pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> 
         header(value, origin, report);
     }
     if let Some(body) = &mut http.body {
-        json_text::assign(body);
-        secrecy::check(body, Room::Plain, report);
+        let is_form = http.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("content-type") && is_form(value));
+        if is_form {
+            address::assign_form(body);
+        } else {
+            json_text::assign(body, &request.body, report);
+        }
+        secrecy::check(body, if is_form { Room::Url } else { Room::Plain }, report);
     }
     Body::Http(request.http)
 }
@@ -82,7 +87,7 @@ pub(crate) fn tree(tree: &mut Node, parameters: &[Parameter], report: &mut Repor
             "method" => method(&mut entry.node, report),
             "path" => path(&mut entry.node, report),
             "headers" => headers(&mut entry.node, origin, report),
-            "authorization" => entry.node.each_leaf(&mut |leaf| header_leaf(leaf, origin, report)),
+            "authorization" => entry.node.each_leaf(&mut |leaf, _| header_leaf(leaf, origin, report)),
             "options" => {
                 if let Some(options) = entry.node.entries() {
                     let known: Vec<_> = OPTIONS.into_iter().chain(["transformNestedStrings", "_internal"]).collect();
@@ -92,9 +97,9 @@ pub(crate) fn tree(tree: &mut Node, parameters: &[Parameter], report: &mut Repor
             }
             "url" => {}
             _ => {
-                entry.node.each_leaf(&mut |leaf| {
+                entry.node.each_leaf(&mut |leaf, span| {
                     if let Content::Phrase(phrase) = leaf {
-                        json_text::assign(phrase);
+                        json_text::assign(phrase, span, report);
                     }
                 });
                 secrecy::check_tree(&mut entry.node, Room::Plain, report);
@@ -104,6 +109,10 @@ pub(crate) fn tree(tree: &mut Node, parameters: &[Parameter], report: &mut Repor
             check_optional(&entry.node, report);
         }
     }
+}
+
+fn is_form(content_type: &Phrase) -> bool {
+    content_type.words().is_some_and(|words| words.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
 }
 
 /// The values of headers: they end no line, and secrets go to a fixed origin.
@@ -121,7 +130,7 @@ pub(crate) fn headers(node: &mut Node, origin: Origin, report: &mut Report<'_>) 
         if matches!(entry.node.content, Content::List(_) | Content::Map(_)) {
             report.add(Fault::new(entry.node.span.clone(), format!("the header `{}` is one text", entry.key)));
         }
-        entry.node.each_leaf(&mut |leaf| header_leaf(leaf, origin, report));
+        entry.node.each_leaf(&mut |leaf, _| header_leaf(leaf, origin, report));
     }
 }
 

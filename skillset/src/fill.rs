@@ -38,7 +38,7 @@ pub(crate) fn references(body: &Body) -> Vec<String> {
             [&http.method, &http.url].into_iter().chain(http.headers.iter().map(|(_, value)| value)).chain(&http.body).for_each(take);
         }
         Body::Text(phrase) => take(phrase),
-        Body::Tree(node) => node.clone().each_leaf(&mut |leaf| {
+        Body::Tree(node) => node.clone().each_leaf(&mut |leaf, _| {
             if let Content::Phrase(phrase) = leaf {
                 take(phrase);
             }

@@ -30,11 +30,11 @@ pub struct Text(pub Vec<Part>);
 /// Where a text goes: how what references stand for is encoded in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// A header, a leaf of a tree, a mail: as it is.
+    /// A header, a mail, a question: as it is.
     Plain,
-    /// A URL or a part of one: as one part of it.
+    /// A URL or a part of one, or a form: as one part of it; `.` and `..`, which would lead elsewhere, as nothing.
     Url,
-    /// A request's body: where the text is JSON, as JSON or within its string, else as it is.
+    /// The body of a request or a message, or a leaf of one: where the text is JSON, as JSON or within its string, else as it is.
     Body,
 }
 
@@ -64,6 +64,7 @@ impl Text {
                 Part::Reference(name) => {
                     let value = look_up(name)?;
                     filled.push_str(&match place {
+                        Place::Url if value == "." || value == ".." => String::new(),
                         Place::Url => operation::percent(&value),
                         _ if is_json && lexer.is_string() => json_text::escape(&value),
                         _ if is_json => Value::from(value).to_string(),
@@ -73,6 +74,12 @@ impl Text {
             }
         }
         Ok(filled)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(words: &str) -> Self {
+        if words.is_empty() { Self::default() } else { Self(vec![Part::Literal(words.to_owned())]) }
     }
 }
 
@@ -109,6 +116,10 @@ pub struct Invocation {
 }
 
 /// The body of a block, in the form its action takes.
+///
+/// `fetch` has a raw request or a mapping; `search`, `email`, `mcp` and `nats` have a mapping, in
+/// which the parameters of the first line and a body of plain text stand under their keys; `echo`,
+/// `abort` and `await` have a text, or a tree with the keys `result`, `reason` and `question`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
     /// A raw HTTP request.
@@ -126,7 +137,7 @@ pub struct Http {
     pub method: Text,
     /// The URL.
     pub url: Text,
-    /// Headers in their order; the names are the instruction's own.
+    /// Headers in their order; the names are the instruction's own. One without a value may be empty: it is not sent.
     pub headers: Vec<(String, Text)>,
     /// The body.
     pub body: Option<Text>,
@@ -172,6 +183,12 @@ mod tests {
         ] {
             assert_eq!(put(place, text, "a\"&/\n"), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_reference_does_not_climb_in_a_path() {
+        assert_eq!(put(Place::Url, "https://x/a/${X}/b", ".."), "https://x/a//b");
+        assert_eq!(put(Place::Url, "https://x/a/${X}/b", "../c"), "https://x/a/..%2Fc/b");
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(crate) fn settle(tree: &mut Node, report: &mut Report<'_>) {
         match entry.key.as_str() {
             "url" => {}
             "headers" => fetch::headers(&mut entry.node, origin, report),
-            _ => entry.node.each_leaf(&mut |leaf| {
+            _ => entry.node.each_leaf(&mut |leaf, _| {
                 let Content::Phrase(phrase) = leaf else { return };
                 for reference in phrase.references() {
                     let fault = Fault::new(reference.span.clone(), format!("`{}` takes no references", entry.key));

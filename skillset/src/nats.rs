@@ -89,9 +89,9 @@ pub(crate) fn settle(tree: &mut Node, report: &mut Report<'_>) {
                 secrecy::check_tree(&mut entry.node, Room::Plain, report);
             }
             _ => {
-                entry.node.each_leaf(&mut |leaf| {
+                entry.node.each_leaf(&mut |leaf, span| {
                     if let Content::Phrase(phrase) = leaf {
-                        json_text::assign(phrase);
+                        json_text::assign(phrase, span, report);
                     }
                 });
                 secrecy::check_tree(&mut entry.node, Room::Plain, report);

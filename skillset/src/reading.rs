@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::duration;
-use crate::invocation::{Body, Invocation, Part, Text, Tree};
+use crate::invocation::{Body, Invocation, Text, Tree};
 
 /// Why an invocation cannot be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -141,10 +141,4 @@ fn text(tree: &Tree) -> Option<Text> {
 
 fn words(tree: &Tree) -> Option<String> {
     text(tree)?.words()
-}
-
-impl From<&str> for Text {
-    fn from(words: &str) -> Self {
-        if words.is_empty() { Self::default() } else { Self(vec![Part::Literal(words.to_owned())]) }
-    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn check(phrase: &Phrase, room: Room, report: &mut Report<'_>) {
 
 /// The same for every text of a tree.
 pub(crate) fn check_tree(node: &mut Node, room: Room, report: &mut Report<'_>) {
-    node.each_leaf(&mut |leaf| {
+    node.each_leaf(&mut |leaf, _| {
         if let Content::Phrase(phrase) = leaf {
             check(phrase, room, report);
         }

@@ -7,7 +7,7 @@ use crate::json_text;
 use crate::nearest::advice;
 use crate::secrecy::{self, Room};
 use crate::skeleton::Bit;
-use crate::template::{Body, Content, Entry, Node, Piece};
+use crate::template::{Body, Content, Entry, Node, Piece, Place};
 use crate::verb::Parameter;
 use crate::weave::{Weaver, unquote};
 use crate::yaml::{self, Style};
@@ -97,9 +97,23 @@ pub(crate) fn tree_body(action: Action, mut tree: Node, parameters: &[Parameter]
         Action::Fetch => crate::fetch::tree(&mut tree, parameters, report),
         Action::Mcp => crate::mcp::settle(&mut tree, report),
         Action::Nats => crate::nats::settle(&mut tree, report),
+        Action::Email => mail(&mut tree, report),
         _ => secrecy::check_tree(&mut tree, Room::Plain, report),
     }
     Some(Body::Tree(tree))
+}
+
+/// What stands in the headers of a mail is one line.
+fn mail(tree: &mut Node, report: &mut Report<'_>) {
+    secrecy::check_tree(tree, Room::Plain, report);
+    let Content::Map(entries) = &mut tree.content else { return };
+    for entry in entries.iter_mut().filter(|entry| entry.key != "content") {
+        entry.node.each_leaf(&mut |leaf, _| match leaf {
+            Content::Phrase(phrase) => phrase.slots_mut().for_each(|slot| slot.place = Place::Header),
+            Content::Alone(slot) => slot.place = Place::Header,
+            _ => {}
+        });
+    }
 }
 
 /// Faults for keys that are none of those known.

@@ -172,9 +172,9 @@ impl Node {
     }
 
     /// Goes over all texts and lone places in it.
-    pub(crate) fn each_leaf(&mut self, visit: &mut impl FnMut(&mut Content)) {
+    pub(crate) fn each_leaf(&mut self, visit: &mut impl FnMut(&mut Content, &Range<usize>)) {
         match &mut self.content {
-            leaf @ (Content::Phrase(_) | Content::Alone(_)) => visit(leaf),
+            leaf @ (Content::Phrase(_) | Content::Alone(_)) => visit(leaf, &self.span),
             Content::Value(_) => {}
             Content::List(items) => items.iter_mut().for_each(|item| item.each_leaf(visit)),
             Content::Map(entries) => entries.iter_mut().for_each(|entry| entry.node.each_leaf(visit)),

@@ -116,3 +116,25 @@ fn every_invalid_instruction_of_the_table_has_its_faults_in_their_places() {
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n\n"));
 }
+
+const DOCS: &str = include_str!("../../../docs/skillsets.md");
+
+#[test]
+fn every_instruction_of_the_documentation_is_taken() {
+    let fenced = DOCS.split("\n````\n").skip(1).step_by(2);
+    let structured = DOCS.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap());
+    let instructions: Vec<_> = fenced.chain(structured).collect();
+    assert_eq!(instructions.len(), 6, "{instructions:#?}");
+    for text in instructions {
+        if let Err(faults) = Instruction::parse(text) {
+            panic!("{text}\n{faults}");
+        }
+    }
+}
+
+#[test]
+fn the_fault_of_the_documentation_looks_so() {
+    let faults = Instruction::parse("```fetch\nGET https://example.com/orders/$[id eux]\n```").unwrap_err().to_string();
+    let shown = DOCS.split("\n```\nline ").nth(1).unwrap().split("...\n```").next().unwrap();
+    assert!(faults.starts_with(&format!("line {shown}")), "{faults}");
+}

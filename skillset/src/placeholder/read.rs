@@ -5,7 +5,7 @@ use std::ops::Range;
 use regex::RegexBuilder;
 
 use super::cursor::Cursor;
-use super::{Dialect, Found, Kind, Mention, Placeholder, Reference, is_name, is_name_start, is_reserved, is_reserved_there};
+use super::{Dialect, Found, Kind, Mention, Placeholder, Reference, is_name, is_name_rest, is_name_start, is_reserved, is_reserved_there};
 use crate::fault::Fault;
 use crate::limit::{NAME_BYTES_MAX, PATTERN_BYTES_MAX, PATTERN_COMPILED_BYTES_MAX, PLACEHOLDER_BYTES_MAX};
 use crate::nearest::advice;
@@ -145,12 +145,17 @@ impl<'a> Reader<'a> {
     /// The name with its marks: `!` for required, `?` for optional.
     fn name(&mut self) -> Result<(), Stop> {
         self.cursor.take_while(char::is_whitespace);
-        let close = self.brackets.close;
+        let (close, is_doubled) = (self.brackets.close, self.brackets.is_doubled);
         let place = self.cursor.place();
-        let word = self.cursor.take_while(|c| !c.is_whitespace() && !matches!(c, '|' | ':' | ',' | '<') && !close.starts_with(c));
+        let ends = |c: char| c.is_whitespace() || matches!(c, '|' | ':' | ',' | '<') || close.starts_with(c);
+        let word =
+            self.cursor.take_while(|c| if is_doubled { is_name_start(c) || is_name_rest(c) || matches!(c, '!' | '?') } else { !ends(c) });
+        if self.cursor.peek().is_some_and(|c| !ends(c)) {
+            return Err(Stop::Text);
+        }
         let name = word.trim_matches(['!', '?']);
         let lead = word.len() - word.trim_start_matches(['!', '?']).len();
-        if self.brackets.is_doubled && !is_name(name) || !name.starts_with(|c: char| is_name_start(c) || c.is_alphabetic()) {
+        if is_doubled && !is_name(name) || !name.starts_with(|c: char| is_name_start(c) || c.is_alphabetic()) {
             return Err(Stop::Text);
         }
         if !is_name(name) {
