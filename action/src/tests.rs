@@ -1,11 +1,13 @@
 //! What is common to all actions.
 
+use egress::Egress;
+use egress::policy::{Allow, Policy};
 use proto::wire::Doubt;
 use serde_json::{Value, json};
 use skillset::invocation::{Action, Body};
 
-use crate::pretend::{Server, http, invocation, ok, result, run, settings, text, tree};
-use crate::{Error, Outcome, doubt};
+use crate::pretend::{Server, Vault, facts, http, invocation, ok, result, run, settings, text, tree};
+use crate::{Actions, Context, Error, Outcome, Settings, doubt};
 
 #[tokio::test]
 async fn echo_gives_its_input_back() {
@@ -84,6 +86,22 @@ async fn results_and_errors_are_scrubbed_of_the_secrets_that_were_used() {
     assert!(server.heard()[0].contains("x-key: k=plain+hush/2\r\n"), "{:?}", server.heard());
     let told = result(settings(), &call("/fail")).await.unwrap_err();
     assert!(told.starts_with("Status code: 500: Basic [secret]") && !told.contains("hush"), "{told}");
+}
+
+#[tokio::test]
+async fn the_exceptions_of_an_ability_are_its_own() {
+    let server = Server::of("text/plain", "inside").await;
+    let (facts, call) = (facts(), invocation(Action::Fetch, Value::Null, Body::Text(text(&server.url("/")))));
+    let actions = Actions::new(Settings { egress: Egress::new(Policy::default()).unwrap(), ..settings() });
+    let run = async |allow: &[Allow]| {
+        let context = Context { idempotency_key: "key-1", secrets: &Vault, facts: &facts, allow };
+        actions.run(&call, context).await.map_err(|error| error.to_string())
+    };
+    let refused = Err("127.0.0.1 may not be called: its address is loopback, and egress.allow does not list it".to_owned());
+    assert_eq!(run(&[]).await, refused);
+    assert_eq!(run(&["127.0.0.1".parse().unwrap()]).await, Ok(Outcome::Result(json!({ "status": 200, "body": "inside" }))));
+    assert_eq!(run(&["127.0.0.1:1".parse().unwrap()]).await, refused);
+    assert_eq!(run(&[]).await, refused);
 }
 
 #[test]
