@@ -103,16 +103,18 @@ impl Smtp {
     }
 }
 
-/// An error with its reasons.
+/// An error with its reasons, as far as it does not tell them itself.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut reasons = vec![error.to_string()];
+    let mut told = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        reasons.push(inner.to_string());
+        let reason = inner.to_string();
+        if !told.contains(&reason) {
+            told = format!("{told}: {reason}");
+        }
         source = inner.source();
     }
-    reasons.dedup();
-    reasons.join(": ")
+    told
 }
 
 #[cfg(test)]

@@ -194,4 +194,6 @@ fn reason(invocation: &Invocation, fill: &Fill<'_>) -> Result<String, String> {
 }
 
 #[cfg(test)]
+mod pretend;
+#[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Map, Value};
 
@@ -78,8 +78,9 @@ fn spell(value: &str, needles: &mut BTreeSet<Vec<u8>>) {
     let html = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     needles.insert(html.replace('"', "&quot;").replace('\'', "&#39;").into_bytes());
     needles.insert(html.into_bytes());
-    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+    for (engine, padded) in [(STANDARD_NO_PAD, STANDARD), (URL_SAFE_NO_PAD, URL_SAFE)] {
         needles.insert(engine.encode(value).into_bytes());
+        needles.insert(padded.encode(value).into_bytes());
         for (before, first) in [(&b""[..], 0), (b"\0", 2), (b"\0\0", 3)] {
             // Characters that hold bits of a neighbour too are cut off.
             let shifted = [before, value.as_bytes()].concat();
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn of_user_and_password_the_password_is_masked_alone() {
         let scrub = Scrub::new(&[Secret::basic("user:hush-hush".into())]);
-        assert_eq!(scrub.text("user hush-hush dXNlcjpodXNoLWh1c2g= user:hush-hush".into()), "user [secret] [secret]= [secret]");
+        assert_eq!(scrub.text("user hush-hush dXNlcjpodXNoLWh1c2g= user:hush-hush".into()), "user [secret] [secret] [secret]");
     }
 
     #[test]

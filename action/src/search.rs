@@ -142,3 +142,6 @@ fn question(invocation: &Invocation, fill: &Fill<'_>) -> Result<(String, u64), S
         query => Ok((query.to_owned(), count)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,18 @@
 //! Calls to a real server on the loopback address.
 
-use egress::policy::Policy;
-use proto::limit::{FETCH_BYTES_MAX, RESULT_BYTES_MAX};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+
+use egress::Egress;
+use egress::policy::Policy;
+use proto::limit::{FETCH_BYTES_MAX, RESULT_BYTES_MAX};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::Fetch;
+mod form;
 
 /// Answers each connection once, by the path that it asks for.
 struct Server {
@@ -85,12 +87,16 @@ async fn answer(mut stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-fn fetch(allow: &[&str]) -> Fetch {
-    Fetch::new(Policy { allow: allow.iter().map(|text| text.parse().unwrap()).collect() }).unwrap()
+fn fetch(allow: &[&str]) -> Egress {
+    Egress::new(Policy { allow: allow.iter().map(|text| text.parse().unwrap()).collect() }).unwrap()
 }
 
-async fn get(fetch: &Fetch, url: String) -> Result<Value, String> {
-    let result = fetch.run(json!({ "url": url }), "key").await;
+async fn run(egress: &Egress, arguments: Value, key: &str) -> Result<String, String> {
+    super::fetch(egress, arguments, key).await.map_err(|error| error.to_string())
+}
+
+async fn get(egress: &Egress, url: String) -> Result<Value, String> {
+    let result = run(egress, json!({ "url": url }), "key").await;
     result.map(|text| serde_json::from_str(&text).unwrap())
 }
 
@@ -98,7 +104,7 @@ async fn get(fetch: &Fetch, url: String) -> Result<Value, String> {
 async fn a_call_carries_key_body_and_agent() {
     let server = Server::start().await;
     let arguments = json!({ "method": "POST", "url": server.url("/text"), "headers": { "X-A": "b" }, "body": "a BODY" });
-    let result = fetch(&["127.0.0.1"]).run(arguments, "3a7bd3e2").await.unwrap();
+    let result = run(&fetch(&["127.0.0.1"]), arguments, "3a7bd3e2").await.unwrap();
     let expected = json!({ "status": 200, "headers": { "content-type": "text/plain" }, "body": "hello" });
     assert_eq!(serde_json::from_str::<Value>(&result).unwrap(), expected);
     let heard = server.heard().remove(0);
@@ -144,7 +150,7 @@ async fn a_response_that_is_no_success_is_an_error() {
 async fn a_slow_body_is_given_up() {
     let server = Server::start().await;
     let arguments = json!({ "url": server.url("/slow"), "timeout": 50 });
-    let error = fetch(&["127.0.0.1"]).run(arguments, "key").await;
+    let error = run(&fetch(&["127.0.0.1"]), arguments, "key").await;
     assert_eq!(error, Err("the response did not end within 50 ms".into()));
 }
 

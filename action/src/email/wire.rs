@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use egress::CONNECT_TIMEOUT;
 use lettre::transport::smtp::client::AsyncTokioStream;
 use rustls::ClientConfig;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::ConfigVerifierExt as _;
+use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -34,7 +35,9 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 /// Agrees on TLS with a server of this name.
 pub(super) async fn secure(host: &str, stream: TcpStream) -> io::Result<Connected> {
-    let config = ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
+    let provider = CryptoProvider::get_default().map_or_else(|| Arc::new(aws_lc_rs::default_provider()), Arc::clone);
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    let config = builder.with_platform_verifier().map_err(io::Error::other)?.with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     Ok(Connected { stream: Stream::Secure(Box::new(stream)), left: READ_BYTES_MAX })

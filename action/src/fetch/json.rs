@@ -18,7 +18,7 @@ mod measure;
 
 /// The nodes that a JSONPath finds, as a list.
 pub(super) fn path(expression: &str, document: &str) -> Result<Value, String> {
-    measure::nesting(expression).map_err(|reason| format!("jsonpath {reason}"))?;
+    measure::form(expression).map_err(|reason| format!("jsonpath {reason}"))?;
     let path = serde_json_path::JsonPath::parse(expression).map_err(|error| format!("jsonpath: {error}"))?;
     let document: Value = serde_json::from_str(document).map_err(|error| format!("jsonpath: the response is not JSON: {error}"))?;
     measure::path(expression, Size::of(&document)).map_err(|reason| format!("jsonpath {reason}"))?;
@@ -27,13 +27,13 @@ pub(super) fn path(expression: &str, document: &str) -> Result<Value, String> {
 
 /// What a JMESPath makes of a document.
 pub(super) fn jmes(expression: &str, document: &str) -> Result<Value, String> {
-    measure::nesting(expression).map_err(|reason| format!("jmespath {reason}"))?;
+    measure::form(expression).map_err(|reason| format!("jmespath {reason}"))?;
     let compiled = jmespath::compile(expression).map_err(|error| format!("jmespath: {}", error.reason))?;
     let bytes = document.len();
     let document: Value = serde_json::from_str(document).map_err(|error| format!("jmespath: the response is not JSON: {error}"))?;
     measure::jmes(compiled.as_ast(), Size::of(&document), bytes).map_err(|reason| format!("jmespath {reason}"))?;
     let found = compiled.search(document).map_err(|error| format!("jmespath: {}", error.reason))?;
-    bounded(&*found)
+    if found.is_expref() { Err("jmespath: the outcome is no JSON".to_owned()) } else { bounded(&*found) }
 }
 
 /// How many bytes a value has as JSON.

@@ -13,8 +13,10 @@ use html5ever::{ParseOpts, parse_document};
 const NODES_MAX: usize = 50_000;
 /// How deep a page may nest; what walks over it recurses.
 const DEPTH_MAX: usize = 200;
-/// How many bytes are read between two looks at what became of them.
-const PIECE_BYTES: usize = 1024;
+/// How many bytes are read between two looks at how many nodes became of them.
+const PIECE_BYTES: usize = 512;
+/// How many nodes may come between two looks at how deep they nest, which go through all of them.
+const LOOK_NODES: usize = 1000;
 /// How many times a selector may ask for any sibling before (`~`): each looks through all of them.
 const SIBLINGS_MAX: usize = 1;
 /// What a reader does not see.
@@ -34,7 +36,7 @@ impl Page {
             parser.process(StrTendril::from(piece));
             rest = after;
             let document = &parser.tokenizer.sink.sink;
-            if document.tree.len() > seen {
+            if document.tree.len() > seen + LOOK_NODES {
                 check(document)?;
                 seen = document.tree.len();
             }

@@ -6,10 +6,10 @@
 use jmespath::ast::Ast;
 use serde_json::Value;
 
-/// How deep brackets in an expression may nest: the parsers recurse.
-const NESTING_MAX: usize = 16;
-/// How many prefixes (`!`, `&`) a JMESPath may have, for the same reason.
-const PREFIXES_MAX: usize = 32;
+/// How deep brackets in an expression may nest: the time to read a JSONPath doubles with each filter in a filter.
+const NESTING_MAX: usize = 8;
+/// How many operators an expression may have: what reads it or follows it recurses over some of them.
+const OPERATORS_MAX: usize = 64;
 /// How many nodes a JSONPath may visit.
 const VISITS_MAX: u64 = 4_000_000;
 /// How many values a JMESPath may make; each takes about 130 bytes while it stands.
@@ -74,21 +74,21 @@ pub(super) fn path(expression: &str, size: Size) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses an expression whose brackets nest too deep to be read.
-pub(super) fn nesting(expression: &str) -> Result<(), String> {
-    let (mut depth, mut prefixes) = (0_usize, 0);
+/// Refuses an expression that is too deep or too long to be read.
+pub(super) fn form(expression: &str) -> Result<(), String> {
+    let (mut depth, mut operators) = (0_usize, 0);
     for c in outside_strings(expression, &['\'', '"', '`']) {
         match c {
             '[' | '(' | '{' => depth += 1,
             ']' | ')' | '}' => depth = depth.saturating_sub(1),
-            '!' | '&' => prefixes += 1,
             _ => {}
         }
+        operators += usize::from("[({*!&.|<>=".contains(c));
         if depth > NESTING_MAX {
             return Err(format!("nests brackets more than {NESTING_MAX} deep"));
         }
     }
-    if prefixes > PREFIXES_MAX { Err(format!("has more than {PREFIXES_MAX} of ! and &")) } else { Ok(()) }
+    if operators > OPERATORS_MAX { Err(format!("has more than {OPERATORS_MAX} operators, wildcards and brackets")) } else { Ok(()) }
 }
 
 /// Refuses a JMESPath that could make too many values of a document of so many bytes.

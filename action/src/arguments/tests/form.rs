@@ -4,10 +4,10 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::{Value, json};
 
-use super::Request;
+use crate::call::request::Request;
 
 fn parse(arguments: Value) -> Result<Request, String> {
-    Request::parse(arguments, "key").map_err(|error| error.to_string())
+    crate::arguments::parse(arguments, "key").map_err(|error| format!("arguments: {error}"))
 }
 
 #[test]
