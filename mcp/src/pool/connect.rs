@@ -59,7 +59,7 @@ impl Slot {
         match &http.auth {
             Auth::None => {}
             Auth::Bearer(token) => config = config.auth_header(token.expose_secret()),
-            Auth::OAuth(oauth) => {
+            Auth::Token(oauth) => {
                 if state.session.is_none() {
                     let session = Session::new((**oauth).clone(), http.url.clone(), pool.egress.clone(), client).await;
                     state.session = Some(session.map_err(|error| Failure::Request(error.into()))?);

@@ -78,7 +78,7 @@ impl Slot {
     }
 
     pub(super) fn can_authorize(&self) -> bool {
-        matches!(&self.server, Server::Http(http) if matches!(http.auth, Auth::OAuth(_)))
+        matches!(&self.server, Server::Http(http) if matches!(http.auth, Auth::Token(_)))
     }
 
     /// The connection, and whether it was made just now.
@@ -197,7 +197,7 @@ fn mask_secrets(server: &Server, mask: &Mask) {
     match &http.auth {
         Auth::None => {}
         Auth::Bearer(token) => mask.add(token.expose_secret()),
-        Auth::OAuth(oauth) => oauth.secrets().for_each(|secret| mask.add(secret)),
+        Auth::Token(oauth) => oauth.secrets().for_each(|secret| mask.add(secret)),
     }
 }
 
