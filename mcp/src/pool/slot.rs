@@ -191,6 +191,10 @@ fn mask_secrets(server: &Server, mask: &Mask) {
     use secrecy::ExposeSecret as _;
 
     let Server::Http(http) = server else { return };
+    // A key in a query is a bad place for it, and a common one.
+    for (_, value) in http.url.query_pairs() {
+        mask.add(&value);
+    }
     for (_, value) in &http.headers {
         mask.add(value.expose_secret());
     }
