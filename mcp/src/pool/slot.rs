@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::connect::Dialect;
 use super::{Inner, Users};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -33,6 +34,7 @@ pub(super) struct State {
     connection: Option<Arc<Connection>>,
     /// The authorization, once there was a connection that may need it.
     pub(super) session: Option<Session>,
+    pub(super) dialect: Dialect,
     failures: u32,
     /// Until when the server is left alone, and why.
     shunned: Option<(Instant, String)>,

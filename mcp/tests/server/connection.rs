@@ -222,3 +222,25 @@ async fn no_more_servers_are_kept_than_the_bound() {
     drop(calling);
     pool.tools(&named(&quick, "c")).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_wants_no_handshake_is_spoken_to_without_one() {
+    let fake = Fake::start(|asked| match asked.what() {
+        "initialize" => {
+            let error = json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": -32601, "message": "no such method" } });
+            Some(Reply::Status(404, vec![("content-type", "application/json".into())], error.to_string()))
+        }
+        "server/discover" => {
+            let told = json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private" });
+            Some(Reply::Result(told))
+        }
+        _ => None,
+    });
+    let pool = pool(Config::default(), &[fake.address]);
+    assert_eq!(pool.tools(&fake.server()).await.unwrap()[0].name, "echo");
+    pool.call(&fake.server(), call(DEADLINE)).await.unwrap();
+    let called = fake.wait(|asked| asked.what() == "tools/call").await;
+    assert_eq!(called.header("mcp-protocol-version"), "2026-07-28");
+    assert_eq!(called.body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+    assert_eq!(fake.count("initialize"), 1);
+}
