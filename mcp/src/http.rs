@@ -19,7 +19,7 @@ use rmcp::transport::streamable_http_client::{
 use sse_stream::Sse;
 use url::Url;
 
-use crate::limit::{ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, STREAM_MAX};
+use crate::limit::{ERROR_BODY_BYTES_MAX, ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, STREAM_MAX};
 use crate::mask::Mask;
 use crate::text;
 use egress::Egress;
@@ -141,7 +141,7 @@ impl Client {
         let status = response.status().as_u16();
         let session = session_of(&response);
         let is_json = has_type(&response, JSON);
-        let bytes = if is_json { body::whole(response, MESSAGE_BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
+        let bytes = if is_json { body::whole(response, ERROR_BODY_BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
         let Ok(JsonRpcMessage::Error(told)) = serde_json::from_slice::<ServerJsonRpcMessage>(&bytes) else {
             return Err(StreamableHttpError::Client(Error::Status { status, text: String::new() }));
         };

@@ -196,3 +196,20 @@ async fn a_secret_that_the_server_repeats_does_not_come_back() {
         assert!(told.contains("[secret]") && !told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn a_call_may_be_dropped_when_its_runtime_is_gone() {
+    let fake = Fake::start(on_call(|_| Reply::Hang));
+    let server = fake.server();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let pool = runtime.block_on(async { pool(Config::default(), &[fake.address]) });
+    let mut calling = Box::pin(pool.call(&server, call(DEADLINE)));
+    runtime.block_on(async {
+        tokio::select! {
+            ended = &mut calling => panic!("{ended:?}"),
+            called = fake.wait(|asked| asked.what() == "tools/call") => drop(called),
+        }
+    });
+    runtime.shutdown_background();
+    drop(calling);
+}
