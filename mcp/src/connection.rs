@@ -9,6 +9,7 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,7 @@ pub(crate) struct Connection {
     news: Arc<News>,
     teller: Teller,
     tasks: TaskTracker,
+    runtime: Handle,
     tools: Mutex<Option<Listed>>,
 }
 
@@ -43,6 +45,7 @@ struct Listed {
 struct Pending<'a> {
     peer: &'a Peer<RoleClient>,
     tasks: &'a TaskTracker,
+    runtime: &'a Handle,
     id: Option<RequestId>,
     reason: &'static str,
 }
@@ -50,7 +53,7 @@ struct Pending<'a> {
 impl Connection {
     pub(crate) fn new(running: RunningService<RoleClient, Handler>, teller: Teller, tasks: TaskTracker) -> Self {
         let news = Arc::clone(&running.service().news);
-        Self { running, news, teller, tasks, tools: Mutex::new(None) }
+        Self { running, news, teller, tasks, runtime: Handle::current(), tools: Mutex::new(None) }
     }
 
     /// Whether the other side has gone.
@@ -76,7 +79,8 @@ impl Connection {
         {
             return Ok(Arc::clone(&listed.tools));
         }
-        let tools: Arc<[Tool]> = self.list().await?.into();
+        let late = |_| Failure::Request(Error::Late { waited: LIST_TIMEOUT });
+        let tools: Arc<[Tool]> = timeout(LIST_TIMEOUT, self.list()).await.map_err(late)??.into();
         // What changed while the list came is asked for next time.
         *listed = Some(Listed { tools: Arc::clone(&tools), at_change, at: Instant::now() });
         Ok(tools)
@@ -128,8 +132,13 @@ impl Connection {
             Ok(sent) => sent.map_err(|error| self.teller.request(error, begun.elapsed()))?,
             Err(_) => return Err(late(silence)),
         };
-        let mut pending =
-            Pending { peer: self.running.peer(), tasks: &self.tasks, id: Some(handle.id.clone()), reason: "nobody waits any more" };
+        let mut pending = Pending {
+            peer: self.running.peer(),
+            tasks: &self.tasks,
+            runtime: &self.runtime,
+            id: Some(handle.id.clone()),
+            reason: "nobody waits any more",
+        };
         let progress = self.news.listen(handle.progress_token.clone());
         let mut deadline = (begun + silence).min(end);
         let answer = loop {
@@ -154,9 +163,11 @@ impl Drop for Pending<'_> {
         let Some(id) = self.id.take() else { return };
         let (peer, reason) = (self.peer.clone(), self.reason.to_owned());
         // A courtesy: whether the server hears it makes no difference here.
-        self.tasks.spawn(async move {
+        let telling = async move {
             let told = peer.notify_cancelled(CancelledNotificationParam::new(Some(id), Some(reason)));
             drop(timeout(GOODBYE_TIMEOUT, told).await);
-        });
+        };
+        // Whoever drops this need not be in the runtime, nor need that still be there.
+        drop(self.tasks.spawn_on(telling, self.runtime));
     }
 }

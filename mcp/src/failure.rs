@@ -51,7 +51,11 @@ impl Teller {
             return Failure::Challenge(challenge.to_owned());
         }
         match error {
-            ClientInitializeError::TransportError { error, .. } => self.transport(&error),
+            ClientInitializeError::TransportError { error, .. } => match self.transport(&error) {
+                // There is no connection to be well.
+                Failure::Request(error) => Failure::Broken(error),
+                failure => failure,
+            },
             ClientInitializeError::JsonRpcError(error) => Failure::Broken(self.rpc(&error)),
             ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::Cancelled => {
                 Failure::Broken(self.unreachable("the connection ended during the handshake"))
@@ -96,7 +100,7 @@ impl Teller {
     fn transport(&self, error: &DynamicTransportError) -> Failure {
         let source: &(dyn StdError + 'static) = error.error.as_ref();
         match source.downcast_ref::<StreamableHttpError<http::Error>>() {
-            Some(StreamableHttpError::Client(error)) => Failure::Broken(self.http(error)),
+            Some(StreamableHttpError::Client(error)) => self.http(error),
             Some(StreamableHttpError::Auth(_)) => Failure::Broken(Error::OAuth(crate::oauth::Error::Token)),
             Some(StreamableHttpError::SessionExpired) => {
                 Failure::Broken(Error::Status { status: 404, text: "the session has ended".into() })
@@ -108,8 +112,8 @@ impl Teller {
         }
     }
 
-    fn http(&self, error: &http::Error) -> Error {
-        match error {
+    fn http(&self, error: &http::Error) -> Failure {
+        let told = match error {
             http::Error::Refused(refusal) => Error::Refused(refusal.clone()),
             http::Error::Connect(source) => self.unreachable(cause(source)),
             http::Error::Broken(_) => Error::Closed,
@@ -120,6 +124,12 @@ impl Teller {
             http::Error::Request => {
                 Error::Configuration { field: "headers", reason: "a token or a session id does not fit into a header".into() }
             }
+        };
+        match error {
+            // No such session, say servers with these.
+            http::Error::Status { status: 400 | 404 | 410, .. } => Failure::Broken(told),
+            http::Error::Status { .. } | http::Error::Malformed(_) | http::Error::TooLarge => Failure::Request(told),
+            _ => Failure::Broken(told),
         }
     }
 }

@@ -19,7 +19,7 @@ use rmcp::transport::streamable_http_client::{
 use sse_stream::Sse;
 use url::Url;
 
-use crate::limit::{ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, STREAM_MAX};
+use crate::limit::{ERROR_BODY_BYTES_MAX, ERROR_TEXT_BYTES_MAX, MESSAGE_BYTES_MAX, REDIRECTS_MAX, STREAM_MAX};
 use crate::mask::Mask;
 use crate::text;
 use egress::Egress;
@@ -141,13 +141,12 @@ impl Client {
         let status = response.status().as_u16();
         let session = session_of(&response);
         let is_json = has_type(&response, JSON);
-        let bytes = if is_json { body::whole(response, MESSAGE_BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
-        let told = match serde_json::from_slice::<ServerJsonRpcMessage>(&bytes) {
-            Ok(JsonRpcMessage::Error(error)) => error,
-            _ => return Err(StreamableHttpError::Client(Error::Status { status, text: String::new() })),
+        let bytes = if is_json { body::whole(response, ERROR_BODY_BYTES_MAX).await.unwrap_or_default() } else { Vec::new() };
+        let Ok(JsonRpcMessage::Error(told)) = serde_json::from_slice::<ServerJsonRpcMessage>(&bytes) else {
+            return Err(StreamableHttpError::Client(Error::Status { status, text: String::new() }));
         };
         // A failure that names the request is its answer; one that names none would never reach who waits.
-        let is_answer = matches!(message, JsonRpcMessage::Request(request) if error_is_for(&told.id, &request.id));
+        let is_answer = matches!(message, JsonRpcMessage::Request(request) if told.id.as_ref() == Some(&request.id));
         if is_answer && !matches!(status, 401 | 403) {
             return Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(told), session));
         }
@@ -161,10 +160,6 @@ impl Error {
         let target = target.map_or_else(|| "nowhere".to_owned(), crate::server::origin);
         Self::Redirected { status: status.as_u16(), target }
     }
-}
-
-fn error_is_for(id: &Option<rmcp::model::RequestId>, request: &rmcp::model::RequestId) -> bool {
-    id.as_ref() == Some(request)
 }
 
 impl StreamableHttpClient for Client {

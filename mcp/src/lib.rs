@@ -17,7 +17,7 @@
 //! - `failure`: the same, out of rmcp's words;
 //! - `http`: requests over streamable HTTP;
 //! - `stdio`: programs and their pipes;
-//! - [`oauth`]: authorizations;
+//! - [`oauth`]: how a token is come by;
 //! - `mask`: keeps secrets out of what a server says;
 //! - `text`: a server's words, cleaned;
 //! - [`limit`]: every bound.

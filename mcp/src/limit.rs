@@ -8,7 +8,7 @@ pub const SERVERS_MAX: usize = 64;
 pub const IDLE: Duration = Duration::from_mins(5);
 /// How long connecting may take, the handshake included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long one page of a list may take.
+/// How long a list may take, all its pages together.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a call may take altogether, however much progress it reports.
 pub const CALL_TOTAL_MAX: Duration = Duration::from_mins(10);
@@ -55,6 +55,8 @@ pub const STRUCTURED_BYTES_MAX: usize = 96 * 1024;
 pub const PARTS_MAX: usize = 256;
 /// Longest media type, URI or name in a description of what is not inlined, in bytes.
 pub const LABEL_BYTES_MAX: usize = 256;
+/// Largest body of an answer with a status of failure, in bytes.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest text of a server in an error, in bytes.
 pub const ERROR_TEXT_BYTES_MAX: usize = 1024;
 

@@ -54,10 +54,10 @@ fn distinct(name: &str, tool: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let mut round = 0_u64;
     loop {
         let digest = Sha256::new().chain_update(round.to_le_bytes()).chain_update(tool).finalize();
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = digest.iter().take(DIGITS).map(|byte| char::from_digit(u32::from(byte % 16), 16).unwrap_or('0'));
         // Plain ASCII: a character is a byte.
         let start = name.get(..name.len().min(CHARS_MAX - 1 - DIGITS)).unwrap_or(name);
-        let name = format!("{start}_{}", digits.get(..DIGITS).unwrap_or(&digits));
+        let name: String = start.chars().chain(['_']).chain(digits).collect();
         // Ends: each round has another digest, and `taken` is finite.
         if !is_taken(&name) {
             return name;

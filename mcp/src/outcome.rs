@@ -13,6 +13,9 @@ use crate::text;
 /// `structuredContent` stands only where the server gave it; a text that repeats it is dropped.
 pub(crate) fn read(result: Value, mask: &Mask) -> Result<Value, Error> {
     let Value::Object(mut result) = result else { return Err(malformed("a result is an object")) };
+    if result.get("resultType").and_then(Value::as_str) == Some("input_required") {
+        return Err(Error::Tool { text: "the tool asks a person for input, and nobody is here".to_owned() });
+    }
     let is_error = result.get("isError").and_then(Value::as_bool).unwrap_or(false);
     let structured = result.remove("structuredContent").map(|value| mask.apply_to(value));
     let parts = match result.remove("content") {

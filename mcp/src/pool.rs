@@ -23,7 +23,8 @@ use crate::error::Error;
 use crate::failure::Failure;
 use crate::handler::Elicitation;
 use crate::limit::{
-    ARGUMENT_BYTES_MAX, AUTHORIZATIONS_MAX, CONNECT_TIMEOUT, CONNECTS_MAX, GOODBYE_TIMEOUT, IDLE, KEY_BYTES_MAX, SERVERS_MAX,
+    ARGUMENT_BYTES_MAX, AUTHORIZATIONS_MAX, CONNECT_TIMEOUT, CONNECTS_MAX, GOODBYE_TIMEOUT, IDLE, KEY_BYTES_MAX, NAME_BYTES_MAX,
+    SERVERS_MAX,
 };
 use crate::oauth;
 use crate::oauth::consent::Consent;
@@ -122,6 +123,7 @@ impl Pool {
     pub async fn call(&self, server: &Server, call: Call<'_>) -> Result<Value, Error> {
         let bytes = serde_json::to_vec(&call.arguments).map_or(usize::MAX, |bytes| bytes.len());
         bounded("arguments", bytes, ARGUMENT_BYTES_MAX)?;
+        bounded("tool", call.tool.len(), NAME_BYTES_MAX)?;
         bounded("idempotency key", call.idempotency_key.map_or(0, str::len), KEY_BYTES_MAX)?;
         let patience = call.timeout.min(CONNECT_TIMEOUT);
         self.0.operate(server, patience, &call).await

@@ -40,7 +40,7 @@ pub enum Auth {
     /// By a token that does not change.
     Bearer(SecretString),
     /// By a token that is asked for when the server demands one, and kept in memory only.
-    OAuth(Box<OAuth>),
+    Token(Box<OAuth>),
 }
 
 /// Tells configurations of servers apart; two that are equal in every part share a connection.
@@ -68,7 +68,7 @@ impl Server {
                 match &http.auth {
                     Auth::None => digest.add("none"),
                     Auth::Bearer(token) => digest.add("bearer").add(token.expose_secret()),
-                    Auth::OAuth(oauth) => {
+                    Auth::Token(oauth) => {
                         digest.add("oauth");
                         oauth.parts(|part| {
                             digest.add(part);

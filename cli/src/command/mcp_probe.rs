@@ -156,7 +156,7 @@ fn server(options: &Options) -> Result<Server, Error> {
     let headers = options.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
     let auth = match (&options.bearer, options.oauth) {
         (Some(token), _) => Auth::Bearer(token.clone()),
-        (None, Some(kind)) => Auth::OAuth(Box::new(oauth(options, kind)?)),
+        (None, Some(kind)) => Auth::Token(Box::new(oauth(options, kind)?)),
         (None, None) => Auth::None,
     };
     Ok(Server::Http(Http { url: options.url.clone(), headers, auth }))

@@ -29,6 +29,14 @@ use egress::Egress;
 /// The name under which this client registers itself.
 const CLIENT_NAME: &str = "Cuepoint";
 
+/// Where this client is known.
+#[derive(Debug, PartialEq, Eq)]
+enum Registration {
+    Nowhere,
+    /// With this issuer, or with one that does not say who it is.
+    With(Option<String>),
+}
+
 /// The authorization of one server; it outlives connections.
 pub(crate) struct Session {
     oauth: OAuth,
@@ -36,8 +44,7 @@ pub(crate) struct Session {
     errands: Arc<Errands>,
     client: AuthClient<http::Client>,
     tokens: InMemoryCredentialStore,
-    /// The issuer with which this client is registered.
-    registered: Option<Option<String>>,
+    registration: Registration,
 }
 
 impl Session {
@@ -47,7 +54,7 @@ impl Session {
         let mut manager = manager.map_err(|_| Error::Configuration("the address of the server makes no sense"))?;
         let tokens = InMemoryCredentialStore::new();
         manager.set_credential_store(tokens.clone());
-        Ok(Self { oauth, server, errands, client: AuthClient::new(http, manager), tokens, registered: None })
+        Ok(Self { oauth, server, errands, client: AuthClient::new(http, manager), tokens, registration: Registration::Nowhere })
     }
 
     /// The client that sends tokens along, and refreshes them.
@@ -91,7 +98,8 @@ impl Session {
         redirect: &Url,
         scopes: &[String],
     ) -> Result<(), Error> {
-        if self.registered.as_ref() == Some(&metadata.issuer) {
+        let registration = Registration::With(metadata.issuer.clone());
+        if self.registration == registration {
             return Ok(());
         }
         let reads_documents = flag(metadata, "client_id_metadata_document_supported");
@@ -109,7 +117,7 @@ impl Session {
             let registered = manager.register_client(CLIENT_NAME, redirect.as_str(), &scopes).await;
             registered.map_err(|error| self.failed("register with the authorization server", &error))?;
         }
-        self.registered = Some(metadata.issuer.clone());
+        self.registration = registration;
         Ok(())
     }
 

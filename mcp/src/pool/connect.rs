@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use reqwest::header::{HeaderName, HeaderValue};
-use rmcp::service::{RoleClient, RunningService};
+use rmcp::model::ProtocolVersion;
+use rmcp::service::{ClientLifecycleMode, RoleClient, RunningService};
 use rmcp::transport::IntoTransport;
 use rmcp::transport::streamable_http_client::{StreamableHttpClientTransport, StreamableHttpClientTransportConfig};
 use secrecy::ExposeSecret as _;
@@ -35,10 +36,38 @@ const RESERVED: [&str; 10] = [
     "transfer-encoding",
 ];
 
+/// What a server says that wants no handshake: no such method (JSON-RPC), no such version, a header that is missing.
+const WANTS_NONE: [i32; 3] = [-32601, -32022, -32020];
+
+/// How a server wants to be spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Dialect {
+    /// With a handshake, as up to version 2025-11-25 of the protocol.
+    #[default]
+    Handshake,
+    /// Without, as from version 2026-07-28 on.
+    Stateless,
+}
+
 type Running = RunningService<RoleClient, Handler>;
 
 impl Slot {
+    /// Connects: by a handshake, which all but the newest servers want, or without one where the server wants none.
     pub(super) async fn connect(&self, pool: &Inner, state: &mut State) -> Result<Connection, Failure> {
+        match self.connect_as(pool, state).await {
+            Err(Failure::Broken(Error::Rpc { code, .. })) if state.dialect == Dialect::Handshake && WANTS_NONE.contains(&code) => {
+                state.dialect = Dialect::Stateless;
+                let connected = self.connect_as(pool, state).await;
+                if connected.is_err() {
+                    state.dialect = Dialect::Handshake;
+                }
+                connected
+            }
+            connected => connected,
+        }
+    }
+
+    async fn connect_as(&self, pool: &Inner, state: &mut State) -> Result<Connection, Failure> {
         let handler = Handler { news: Arc::new(News::default()), elicitation: pool.config.elicitation };
         let running = match &self.server {
             Server::Stdio { program } => {
@@ -46,7 +75,7 @@ impl Slot {
                 let listed = listed.ok_or_else(|| Failure::Request(Error::NoProgram { name: self.teller.server.clone() }))?;
                 let started = Pipes::start(listed, &pool.config.path, &pool.tasks);
                 let started = started.map_err(|source| Failure::Broken(Error::Start { name: self.teller.server.clone(), source }))?;
-                self.serve(handler, started).await?
+                self.serve(state.dialect, handler, started).await?
             }
             Server::Http(http) => self.connect_http(pool, state, http, handler).await?,
         };
@@ -59,25 +88,35 @@ impl Slot {
         match &http.auth {
             Auth::None => {}
             Auth::Bearer(token) => config = config.auth_header(token.expose_secret()),
-            Auth::OAuth(oauth) => {
+            Auth::Token(oauth) => {
                 if state.session.is_none() {
                     let session = Session::new((**oauth).clone(), http.url.clone(), pool.egress.clone(), client).await;
                     state.session = Some(session.map_err(|error| Failure::Request(error.into()))?);
                 }
                 if let Some(session) = &state.session {
-                    return self.serve(handler, StreamableHttpClientTransport::with_client(session.client(), config)).await;
+                    return self.serve(state.dialect, handler, StreamableHttpClientTransport::with_client(session.client(), config)).await;
                 }
                 return Err(Failure::Request(Error::Unauthorized));
             }
         }
-        self.serve(handler, StreamableHttpClientTransport::with_client(client, config)).await
+        self.serve(state.dialect, handler, StreamableHttpClientTransport::with_client(client, config)).await
     }
 
-    async fn serve<E, A>(&self, handler: Handler, transport: impl IntoTransport<RoleClient, E, A>) -> Result<Running, Failure>
+    async fn serve<E, A>(
+        &self,
+        dialect: Dialect,
+        handler: Handler,
+        transport: impl IntoTransport<RoleClient, E, A>,
+    ) -> Result<Running, Failure>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        rmcp::serve_client(handler, transport).await.map_err(|error| self.teller.handshake(error))
+        let lifecycle = match dialect {
+            Dialect::Handshake => ClientLifecycleMode::Initialize,
+            Dialect::Stateless => ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::LATEST] },
+        };
+        let served = rmcp::service::serve_client_with_lifecycle(handler, transport, lifecycle).await;
+        served.map_err(|error| self.teller.handshake(error))
     }
 }
 

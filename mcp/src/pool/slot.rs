@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::connect::Dialect;
 use super::{Inner, Users};
 use crate::connection::Connection;
 use crate::error::Error;
@@ -33,6 +34,7 @@ pub(super) struct State {
     connection: Option<Arc<Connection>>,
     /// The authorization, once there was a connection that may need it.
     pub(super) session: Option<Session>,
+    pub(super) dialect: Dialect,
     failures: u32,
     /// Until when the server is left alone, and why.
     shunned: Option<(Instant, String)>,
@@ -78,7 +80,7 @@ impl Slot {
     }
 
     pub(super) fn can_authorize(&self) -> bool {
-        matches!(&self.server, Server::Http(http) if matches!(http.auth, Auth::OAuth(_)))
+        matches!(&self.server, Server::Http(http) if matches!(http.auth, Auth::Token(_)))
     }
 
     /// The connection, and whether it was made just now.
@@ -191,13 +193,17 @@ fn mask_secrets(server: &Server, mask: &Mask) {
     use secrecy::ExposeSecret as _;
 
     let Server::Http(http) = server else { return };
+    // A key in a query is a bad place for it, and a common one.
+    for (_, value) in http.url.query_pairs() {
+        mask.add(&value);
+    }
     for (_, value) in &http.headers {
         mask.add(value.expose_secret());
     }
     match &http.auth {
         Auth::None => {}
         Auth::Bearer(token) => mask.add(token.expose_secret()),
-        Auth::OAuth(oauth) => oauth.secrets().for_each(|secret| mask.add(secret)),
+        Auth::Token(oauth) => oauth.secrets().for_each(|secret| mask.add(secret)),
     }
 }
 

@@ -19,7 +19,7 @@ fn on_call(reply: impl Fn(&crate::fake::Asked) -> Reply + Send + Sync + 'static)
 
 #[tokio::test]
 async fn a_call_carries_its_arguments_and_its_key() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let pool = pool(Config::default(), &[fake.address]);
     let arguments = json!({ "a": [1, "ä"] }).as_object().unwrap().clone();
     let call = Call { tool: "echo", arguments, idempotency_key: Some("key-1"), timeout: DEADLINE };
@@ -37,7 +37,7 @@ async fn a_call_carries_its_arguments_and_its_key() {
 
 #[tokio::test]
 async fn a_call_that_gets_no_answer_is_late_and_the_server_hears_of_it() {
-    let fake = Fake::start(on_call(|_| Reply::Hang)).await;
+    let fake = Fake::start(on_call(|_| Reply::Hang));
     let pool = pool(Config::default(), &[fake.address]);
     let error = pool.call(&fake.server(), call(PATIENCE)).await.unwrap_err();
     assert!(matches!(error, Error::Late { .. }) && error.may_have_happened(), "{error:?}");
@@ -51,7 +51,7 @@ async fn a_call_that_gets_no_answer_is_late_and_the_server_hears_of_it() {
 
 #[tokio::test]
 async fn a_call_that_nobody_waits_for_is_cancelled() {
-    let fake = Fake::start(on_call(|_| Reply::Hang)).await;
+    let fake = Fake::start(on_call(|_| Reply::Hang));
     let pool = pool(Config::default(), &[fake.address]);
     let server = fake.server();
     tokio::select! {
@@ -69,10 +69,9 @@ async fn progress_keeps_a_call_alive() {
             event(&json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": step } }))
         };
         let mut events: Vec<(u64, String)> = (0..6).map(|step| (150, progress(step))).collect();
-        events.push((150, event(&answer_to(asked, json!({ "content": [{ "type": "text", "text": "done" }] })))));
+        events.push((150, event(&answer_to(asked, &json!({ "content": [{ "type": "text", "text": "done" }] })))));
         Reply::Events(events, false)
-    }))
-    .await;
+    }));
     let pool = pool(Config::default(), &[fake.address]);
     let begun = Instant::now();
     let result = pool.call(&fake.server(), call(PATIENCE)).await.unwrap();
@@ -85,7 +84,7 @@ async fn failure(reply: impl Fn(&crate::fake::Asked) -> Reply + Send + Sync + 's
 }
 
 async fn failure_within(patience: Duration, reply: impl Fn(&crate::fake::Asked) -> Reply + Send + Sync + 'static) -> Error {
-    let fake = Fake::start(on_call(reply)).await;
+    let fake = Fake::start(on_call(reply));
     let pool = pool(Config::default(), &[fake.address]);
     let failed = tokio::time::timeout(DEADLINE, pool.call(&fake.server(), call(patience))).await.unwrap().unwrap_err();
     // Whatever came, the next request gets through.
@@ -141,7 +140,7 @@ async fn garbage_is_an_error_and_never_waits_for_ever() {
 async fn an_answer_is_bounded_before_it_is_read() {
     let huge = || "x".repeat(5 << 20);
     let body =
-        failure_within(DEADLINE, move |asked| Reply::Json(answer_to(asked, json!({ "content": [{ "type": "text", "text": huge() }] }))))
+        failure_within(DEADLINE, move |asked| Reply::Json(answer_to(asked, &json!({ "content": [{ "type": "text", "text": huge() }] }))))
             .await;
     assert!(matches!(body, Error::TooLarge { .. }) && body.may_have_happened(), "{body:?}");
     let stream = failure_within(DEADLINE, move |_| Reply::Events(vec![(0, format!("data: {}", huge()))], true)).await;
@@ -155,8 +154,7 @@ async fn a_large_result_is_cut_and_a_picture_is_described() {
         Reply::Result(
             json!({ "content": [picture, { "type": "text", "text": "y".repeat(1 << 20) }], "structuredContent": { "rows": [1, 2] } }),
         )
-    }))
-    .await;
+    }));
     let pool = pool(Config::default(), &[fake.address]);
     let result = pool.call(&fake.server(), call(DEADLINE)).await.unwrap();
     assert_eq!(result["content"][0], json!({ "type": "image", "mimeType": "image/png", "bytes": 786_432 }));
@@ -167,7 +165,7 @@ async fn a_large_result_is_cut_and_a_picture_is_described() {
 
 #[tokio::test]
 async fn what_is_too_large_to_send_is_not_sent() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let pool = pool(Config::default(), &[fake.address]);
     let arguments = json!({ "a": "x".repeat(300 << 10) }).as_object().unwrap().clone();
     let error = pool.call(&fake.server(), Call { arguments, ..call(DEADLINE) }).await.unwrap_err();
@@ -184,14 +182,34 @@ async fn a_secret_that_the_server_repeats_does_not_come_back() {
     for fails in [false, true] {
         let fake = Fake::start(move |asked| match asked.what() {
             "tools/list" => Some(Reply::Result(json!({ "tools": [{ "name": "echo", "description": SECRET, "inputSchema": {} }] }))),
-            "tools/call" if fails => Some(Reply::Json(json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": 1, "message": asked.header("authorization") } }))),
-            "tools/call" => Some(Reply::Result(json!({ "content": [{ "type": "text", "text": asked.header("x-key") }], "structuredContent": { "h": asked.header("authorization") } }))),
+            "tools/call" if fails => Some(Reply::Json(
+                json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": 1, "message": asked.header("authorization") } }),
+            )),
+            "tools/call" => Some(Reply::Result(
+                json!({ "content": [{ "type": "text", "text": asked.header("x-key") }], "structuredContent": { "h": asked.header("authorization") } }),
+            )),
             _ => None,
-        })
-        .await;
+        });
         let pool = pool(Config::default(), &[fake.address]);
         let server = fake.server_with(&[("x-key", SECRET)], Auth::Bearer(SECRET.into()));
         let told = format!("{:?} {:?} {server:?} {pool:?}", pool.tools(&server).await, pool.call(&server, call(DEADLINE)).await);
         assert!(told.contains("[secret]") && !told.contains("hunter2"), "{told}");
     }
+}
+
+#[test]
+fn a_call_may_be_dropped_when_its_runtime_is_gone() {
+    let fake = Fake::start(on_call(|_| Reply::Hang));
+    let server = fake.server();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let pool = runtime.block_on(async { pool(Config::default(), &[fake.address]) });
+    let mut calling = Box::pin(pool.call(&server, call(DEADLINE)));
+    runtime.block_on(async {
+        tokio::select! {
+            ended = &mut calling => panic!("{ended:?}"),
+            called = fake.wait(|asked| asked.what() == "tools/call") => drop(called),
+        }
+    });
+    runtime.shutdown_background();
+    drop(calling);
 }

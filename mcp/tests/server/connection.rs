@@ -19,7 +19,7 @@ fn tools(names: &[String]) -> Reply {
 
 #[tokio::test]
 async fn all_who_ask_for_a_server_share_a_connection_and_a_list() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let pool = pool(Config::default(), &[fake.address]);
     let mut asking = JoinSet::new();
     for _ in 0..20 {
@@ -46,11 +46,10 @@ async fn a_list_is_asked_for_again_when_the_server_says_that_it_changed() {
         "tools/call" => {
             told.store(2, Ordering::SeqCst);
             let changed = event(&json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" }));
-            Some(Reply::Events(vec![(0, changed), (0, event(&crate::fake::answer_to(asked, json!({ "content": [] }))))], false))
+            Some(Reply::Events(vec![(0, changed), (0, event(&crate::fake::answer_to(asked, &json!({ "content": [] }))))], false))
         }
         _ => None,
-    })
-    .await;
+    });
     let pool = pool(Config::default(), &[fake.address]);
     let server = fake.server();
     for _ in 0..3 {
@@ -78,10 +77,10 @@ async fn a_list_is_read_page_by_page_and_no_further_than_the_bound() {
         }
         (asked.what() == "tools/list").then_some(Reply::Result(result))
     };
-    let fake = Fake::start(move |asked| reply(asked, 2)).await;
+    let fake = Fake::start(move |asked| reply(asked, 2));
     let pages = pool(Config::default(), &[fake.address]).tools(&fake.server()).await.unwrap();
     assert_eq!(pages.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["t0", "t1", "t2"]);
-    let endless = Fake::start(move |asked| reply(asked, usize::MAX)).await;
+    let endless = Fake::start(move |asked| reply(asked, usize::MAX));
     let error = pool(Config::default(), &[endless.address]).tools(&endless.server()).await.unwrap_err();
     assert_eq!(error.to_string(), "the answer has more than 64 pages");
     assert_eq!(endless.count("tools/list"), 64);
@@ -92,8 +91,7 @@ async fn a_server_without_tools_has_none() {
     let fake = Fake::start(|asked| {
         let told = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": { "name": "fake", "version": "1" } });
         (asked.what() == "initialize").then_some(Reply::Result(told))
-    })
-    .await;
+    });
     assert!(pool(Config::default(), &[fake.address]).tools(&fake.server()).await.unwrap().is_empty());
     assert_eq!(fake.count("tools/list"), 0);
 }
@@ -111,8 +109,7 @@ async fn a_call_that_was_refused_for_its_session_is_made_over_a_new_one() {
                 None
             }
             _ => (!known.load(Ordering::SeqCst)).then(|| Reply::Status(status, vec![], String::new())),
-        })
-        .await;
+        });
         let pool = pool(Config::default(), &[fake.address]);
         pool.call(&fake.server(), call(DEADLINE)).await.unwrap();
         is_known.store(false, Ordering::SeqCst);
@@ -123,7 +120,7 @@ async fn a_call_that_was_refused_for_its_session_is_made_over_a_new_one() {
 
 #[tokio::test]
 async fn a_server_that_died_and_came_back_is_connected_to_again() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let (address, server) = (fake.address, fake.server());
     let pool = pool(Config::default(), &[address]);
     pool.call(&server, call(DEADLINE)).await.unwrap();
@@ -140,7 +137,7 @@ async fn a_server_that_died_and_came_back_is_connected_to_again() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_left_alone_for_a_while_and_then_tried_again() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let (address, server) = (fake.address, fake.server());
     let pool = pool(Config::default(), &[address]);
     pool.tools(&server).await.unwrap();
@@ -179,7 +176,7 @@ async fn a_server_that_never_greets_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_connection_that_nobody_uses_is_closed_and_its_session_given_back() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let pool = pool(Config { idle: Duration::from_millis(100), ..Config::default() }, &[fake.address]);
     pool.tools(&fake.server()).await.unwrap();
     assert_eq!(pool.connections(), 1);
@@ -192,7 +189,7 @@ async fn a_connection_that_nobody_uses_is_closed_and_its_session_given_back() {
 
 #[tokio::test]
 async fn a_pool_that_is_closed_gives_its_sessions_back_and_takes_no_calls() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let pool = pool(Config::default(), &[fake.address]);
     pool.tools(&fake.server()).await.unwrap();
     pool.close().await;
@@ -202,8 +199,8 @@ async fn a_pool_that_is_closed_gives_its_sessions_back_and_takes_no_calls() {
 
 #[tokio::test]
 async fn no_more_servers_are_kept_than_the_bound() {
-    let slow = Fake::start(|asked| (asked.what() == "tools/call").then_some(Reply::Hang)).await;
-    let quick = Fake::start(|_| None).await;
+    let slow = Fake::start(|asked| (asked.what() == "tools/call").then_some(Reply::Hang));
+    let quick = Fake::start(|_| None);
     let pool = pool(Config { servers_max: 2, ..Config::default() }, &[slow.address, quick.address]);
     let named = |fake: &Fake, name: &str| fake.server_with(&[("x-name", name)], Auth::None);
     let (a, b) = (named(&slow, "a"), named(&slow, "b"));
@@ -224,4 +221,26 @@ async fn no_more_servers_are_kept_than_the_bound() {
     assert!(matches!(error, Error::Full { max: 2 }), "{error:?}");
     drop(calling);
     pool.tools(&named(&quick, "c")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_wants_no_handshake_is_spoken_to_without_one() {
+    let fake = Fake::start(|asked| match asked.what() {
+        "initialize" => {
+            let error = json!({ "jsonrpc": "2.0", "id": asked.body["id"], "error": { "code": -32601, "message": "no such method" } });
+            Some(Reply::Status(404, vec![("content-type", "application/json".into())], error.to_string()))
+        }
+        "server/discover" => {
+            let told = json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private" });
+            Some(Reply::Result(told))
+        }
+        _ => None,
+    });
+    let pool = pool(Config::default(), &[fake.address]);
+    assert_eq!(pool.tools(&fake.server()).await.unwrap()[0].name, "echo");
+    pool.call(&fake.server(), call(DEADLINE)).await.unwrap();
+    let called = fake.wait(|asked| asked.what() == "tools/call").await;
+    assert_eq!(called.header("mcp-protocol-version"), "2026-07-28");
+    assert_eq!(called.body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], "2026-07-28");
+    assert_eq!(fake.count("initialize"), 1);
 }

@@ -84,7 +84,7 @@ impl Asked {
 
 impl Fake {
     /// Starts a server; what the script leaves open, a plain server with one tool answers.
-    pub(crate) async fn start(script: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&Asked) -> Option<Reply> + Send + Sync + 'static) -> Self {
         Self::start_on(([127, 0, 0, 1], 0).into(), script)
     }
 
@@ -168,7 +168,7 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let reply = (inner.script)(&asked).unwrap_or_else(|| plain(&asked));
     let response = Response::builder();
     match reply {
-        Reply::Result(result) => json_response(&answer_to(&asked, result), &asked),
+        Reply::Result(result) => json_response(&answer_to(&asked, &result), &asked),
         Reply::Json(value) => json_response(&value, &asked),
         Reply::Status(status, headers, body) => headers
             .into_iter()
@@ -188,7 +188,7 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response {
 }
 
 /// The message that answers a request.
-pub(crate) fn answer_to(asked: &Asked, result: Value) -> Value {
+pub(crate) fn answer_to(asked: &Asked, result: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": asked.body["id"], "result": result })
 }
 

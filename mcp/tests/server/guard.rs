@@ -13,7 +13,7 @@ use crate::fake::{DEADLINE, Fake, Reply, call, pool};
 
 #[tokio::test]
 async fn loopback_is_refused_unless_it_is_allowed() {
-    let fake = Fake::start(|_| None).await;
+    let fake = Fake::start(|_| None);
     let guarded = Pool::new(Config::default(), Egress::new(Policy::default()).unwrap());
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"] {
         let url = format!("http://{host}:{}/mcp", fake.address.port()).parse().unwrap();
@@ -30,11 +30,11 @@ fn redirect(status: u16, to: String) -> Reply {
 
 #[tokio::test]
 async fn a_redirect_elsewhere_is_refused_even_where_elsewhere_is_allowed() {
-    let other = Fake::start(|_| None).await;
+    let other = Fake::start(|_| None);
     for (target, status) in [(other.url().to_string(), 307), (other.url().to_string(), 308), ("http://169.254.169.254/latest".into(), 307)]
     {
         let to = target.clone();
-        let fake = Fake::start(move |_| Some(redirect(status, to.clone()))).await;
+        let fake = Fake::start(move |_| Some(redirect(status, to.clone())));
         let pool = pool(Config::default(), &[fake.address, other.address]);
         let error = pool.tools(&fake.server_with(&[("x-key", "hunter2-hunter2")], Auth::None)).await.unwrap_err();
         assert!(matches!(&error, Error::Redirected { target: told, .. } if target.starts_with(told)), "{error:?}");
@@ -44,14 +44,14 @@ async fn a_redirect_elsewhere_is_refused_even_where_elsewhere_is_allowed() {
 
 #[tokio::test]
 async fn a_redirect_on_the_same_origin_is_followed_if_it_keeps_the_request() {
-    let fake = Fake::start(|asked| (asked.path == "/mcp").then(|| redirect(307, "/mcp/".into()))).await;
+    let fake = Fake::start(|asked| (asked.path == "/mcp").then(|| redirect(307, "/mcp/".into())));
     let pool = pool(Config::default(), &[fake.address]);
     pool.call(&fake.server_with(&[("x-key", "1")], Auth::None), call(DEADLINE)).await.unwrap();
     assert!(fake.asked().iter().all(|asked| asked.header("x-key") == "1"));
-    let seen = Fake::start(|asked| (asked.path == "/mcp").then(|| redirect(303, "/other".into()))).await;
+    let seen = Fake::start(|asked| (asked.path == "/mcp").then(|| redirect(303, "/other".into())));
     let error = crate::fake::pool(Config::default(), &[seen.address]).tools(&seen.server()).await.unwrap_err();
     assert!(matches!(error, Error::Redirected { status: 303, .. }), "{error:?}");
-    let endless = Fake::start(|_| Some(redirect(308, "/mcp".into()))).await;
+    let endless = Fake::start(|_| Some(redirect(308, "/mcp".into())));
     let error = crate::fake::pool(Config::default(), &[endless.address]).tools(&endless.server()).await.unwrap_err();
     assert_eq!(error.to_string(), "the server answered with status 508: more than 5 redirects");
     assert_eq!(endless.asked().len(), 6);
@@ -63,18 +63,18 @@ fn challenged(metadata: &str) -> Reply {
 
 fn oauth() -> Auth {
     let client = Client::Registered { id: "me".into(), secret: Some("client-secret-123".into()) };
-    Auth::OAuth(Box::new(OAuth { client, grant: Grant::Credentials, scopes: vec![] }))
+    Auth::Token(Box::new(OAuth { client, grant: Grant::Credentials, scopes: vec![] }))
 }
 
 #[tokio::test]
 async fn an_authorization_goes_nowhere_that_the_policy_refuses() {
     // The victim is on another port, which the policy does not list.
-    let victim = Fake::start(|_| Some(Reply::Json(json!({ "resource": "x" })))).await;
+    let victim = Fake::start(|_| Some(Reply::Json(json!({ "resource": "x" }))));
     let evil = victim.url().to_string();
 
     // Named by the challenge.
     let metadata = evil.clone();
-    let by_challenge = Fake::start(move |_| Some(challenged(&metadata))).await;
+    let by_challenge = Fake::start(move |_| Some(challenged(&metadata)));
     // Named as the authorization server, or as its token endpoint.
     let server = evil.clone();
     let by_resource = Fake::start(move |asked| {
@@ -84,8 +84,7 @@ async fn an_authorization_goes_nowhere_that_the_policy_refuses() {
             "/meta" => Reply::Json(json!({ "resource": format!("{origin}/mcp"), "authorization_servers": [server] })),
             _ => Reply::Status(404, vec![], String::new()),
         })
-    })
-    .await;
+    });
     let token = evil.clone();
     let by_endpoint = Fake::start(move |asked| {
         let origin = format!("http://{}", asked.header("host"));
@@ -98,8 +97,7 @@ async fn an_authorization_goes_nowhere_that_the_policy_refuses() {
             })),
             _ => Reply::Status(404, vec![], String::new()),
         })
-    })
-    .await;
+    });
     for fake in [by_challenge, by_resource, by_endpoint] {
         let pool = pool(Config::default(), &[fake.address]);
         let error = tokio::time::timeout(DEADLINE, pool.tools(&fake.server_with(&[], oauth()))).await.unwrap().unwrap_err();
@@ -111,7 +109,7 @@ async fn an_authorization_goes_nowhere_that_the_policy_refuses() {
 
 #[tokio::test]
 async fn a_page_of_consent_is_guarded_too() {
-    let victim = Fake::start(|_| Some(redirect(302, "http://localhost:8090/callback?code=c".into()))).await;
+    let victim = Fake::start(|_| Some(redirect(302, "http://localhost:8090/callback?code=c".into())));
     let back = "http://localhost:8090/callback".parse().unwrap();
     let guarded = Unattended::new(Egress::new(Policy::default()).unwrap());
     guarded.obtain(&victim.url(), &back).await.unwrap_err();
@@ -128,10 +126,9 @@ async fn without_anybody_to_consent_no_authorization_begins() {
     let fake = Fake::start(|asked| {
         let origin = format!("http://{}", asked.header("host"));
         (asked.path == "/mcp").then(|| challenged(&format!("{origin}/meta"))).or(Some(Reply::Status(404, vec![], String::new())))
-    })
-    .await;
+    });
     let redirect = "http://localhost:8090/callback".parse().unwrap();
-    let auth = Auth::OAuth(Box::new(OAuth { client: Client::Dynamic, grant: Grant::Code { redirect }, scopes: vec![] }));
+    let auth = Auth::Token(Box::new(OAuth { client: Client::Dynamic, grant: Grant::Code { redirect }, scopes: vec![] }));
     let pool = pool(Config::default(), &[fake.address]);
     let error = pool.tools(&fake.server_with(&[], auth)).await.unwrap_err();
     assert_eq!(error.to_string(), "the authorization server wants somebody to consent: nobody can be asked here");

@@ -10,3 +10,7 @@ mod fake;
 mod guard;
 #[cfg(test)]
 mod oauth;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod real;

@@ -54,15 +54,15 @@ impl Guarded {
     }
 }
 
-async fn guarded(lives_s: usize) -> (Fake, Arc<Guarded>) {
+fn guarded(lives_s: usize) -> (Fake, Arc<Guarded>) {
     let state = Arc::new(Guarded { issued: AtomicUsize::new(0), lives_s: AtomicUsize::new(lives_s) });
     let script = Arc::clone(&state);
-    (Fake::start(move |asked| script.answer(asked)).await, state)
+    (Fake::start(move |asked| script.answer(asked)), state)
 }
 
 fn itself() -> Auth {
     let client = Client::Registered { id: "me".into(), secret: Some("client-secret-123".into()) };
-    Auth::OAuth(Box::new(OAuth { client, grant: Grant::Credentials, scopes: vec![] }))
+    Auth::Token(Box::new(OAuth { client, grant: Grant::Credentials, scopes: vec![] }))
 }
 
 fn grants(fake: &Fake) -> Vec<String> {
@@ -71,7 +71,7 @@ fn grants(fake: &Fake) -> Vec<String> {
 
 #[tokio::test]
 async fn a_token_is_got_when_it_is_demanded_and_kept() {
-    let (fake, state) = guarded(3600).await;
+    let (fake, state) = guarded(3600);
     let pool = pool(Config::default(), &[fake.address]);
     let server = fake.server_with(&[], itself());
     pool.tools(&server).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_token_is_got_when_it_is_demanded_and_kept() {
 
 #[tokio::test]
 async fn all_who_find_the_token_refused_get_one_together() {
-    let (fake, state) = guarded(3600).await;
+    let (fake, state) = guarded(3600);
     let pool = pool(Config::default(), &[fake.address]);
     let server = fake.server_with(&[], itself());
     pool.tools(&server).await.unwrap();
@@ -119,10 +119,9 @@ async fn a_token_that_runs_out_is_refreshed() {
             return Some(Reply::Status(302, vec![("location", back)], String::new()));
         }
         authorizing.answer(asked)
-    })
-    .await;
+    });
     let redirect = "http://localhost:8090/callback".parse().unwrap();
-    let auth = Auth::OAuth(Box::new(OAuth { client: Client::Dynamic, grant: Grant::Code { redirect }, scopes: vec![] }));
+    let auth = Auth::Token(Box::new(OAuth { client: Client::Dynamic, grant: Grant::Code { redirect }, scopes: vec![] }));
     let pool = Pool::new(Config { consent: Some(Arc::new(Unattended::new(egress.clone()))), ..Config::default() }, egress);
     let server = fake.server_with(&[], auth);
     // Each token is old when it comes: every request refreshes.
@@ -152,8 +151,7 @@ async fn a_refusal_is_told_by_its_code_and_never_in_the_words_of_the_server() {
             }
             _ => return Guarded::default().answer(asked).or_else(|| Some(Reply::Status(404, vec![], origin))),
         })
-    })
-    .await;
+    });
     let pool = pool(Config::default(), &[fake.address]);
     let error = pool.tools(&fake.server_with(&[], itself())).await.unwrap_err();
     let expected = format!("cannot get a token for the client itself: http://{} answers with status 401 (invalid_client)", fake.address);
@@ -172,8 +170,7 @@ async fn a_server_that_refuses_every_token_is_given_up_on() {
         let mut unheard = asked.clone();
         unheard.headers.remove("authorization");
         state.answer(&unheard)
-    })
-    .await;
+    });
     let pool = pool(Config::default(), &[fake.address]);
     let error = pool.tools(&fake.server_with(&[], itself())).await.unwrap_err();
     assert_eq!(error.to_string(), "the server still demands more after 2 authorizations");
@@ -182,7 +179,7 @@ async fn a_server_that_refuses_every_token_is_given_up_on() {
 
 #[tokio::test]
 async fn a_server_that_wants_a_token_and_has_none_configured_says_so() {
-    let (fake, _) = guarded(3600).await;
+    let (fake, _) = guarded(3600);
     let pool = pool(Config::default(), &[fake.address]);
     for auth in [Auth::None, Auth::Bearer("wrong-token-123".into())] {
         let error = pool.tools(&fake.server_with(&[], auth)).await.unwrap_err();
