@@ -19,10 +19,12 @@
 //! - [`auth`]: who may do what;
 //! - [`event`]: the handler of an event call;
 //! - [`ingest`]: one confirmed publish;
+//! - [`busy`]: events that a busy session refuses;
 //! - [`replay`]: what a repeated idempotency key is answered with;
 //! - [`wait`]: callers that stay for the turn;
 //! - [`progress`]: what is told about an event;
 //! - [`fetch`]: the handler that tells it;
+//! - [`speak`]: what somebody outside says to a turn;
 //! - [`conversation`]: the messages of a conversation;
 //! - [`ready`]: whether this process can do its work.
 
@@ -40,10 +42,12 @@ mod directory;
 mod auth;
 mod event;
 mod ingest;
+mod busy;
 mod replay;
 mod wait;
 mod progress;
 mod fetch;
+mod speak;
 mod conversation;
 mod ready;
 

@@ -73,6 +73,12 @@ async fn every_path_answers_in_its_shape() {
                 check(&router, &format!("{method} {path}"), expected).await;
             }
         }
+        for verb in ["cancel", "answer"] {
+            let path = format!("{event}/evt.t.s.6a1b2c3d.1/{verb}");
+            for (method, expected) in [("HEAD", "200 "), ("OPTIONS", "200 {}"), ("POST", "503 CUE0504"), ("GET", "405 CUE0305")] {
+                check(&router, &format!("{method} {path}"), expected).await;
+            }
+        }
         check(&router, &format!("POST {prefix}/integration/trigger/no%20id/event"), "404 CUE0302").await;
         check(&router, &format!("POST {prefix}/integration/trigger/%ff/event"), "404 CUE0302").await;
         check(&router, &format!("GET {prefix}/conversation/nonsense/message/list"), "404 CUE0304").await;
