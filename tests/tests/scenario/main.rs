@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
+mod busy;
+mod cancel;
 mod cluster;
 mod crash;
 mod dead;
@@ -16,6 +18,7 @@ mod pin;
 mod redis;
 mod refusal;
 mod secret;
+mod wait_for;
 
 use std::time::Duration;
 
