@@ -31,8 +31,7 @@ pub(crate) async fn check(door: &Door, session: &SessionKey, message_id: Option<
 
 async fn is_busy(door: &Door, session: &SessionKey, message_id: Option<&str>) -> Result<bool, journal::Error> {
     let last = journal::last(&door.client, session).await?.map(|entry| entry.record);
-    let waiting = waiting(door, session, last.as_ref()).await?;
-    Ok(match &waiting {
+    Ok(match &uncommitted(door, session, last.as_ref()).await? {
         Some(stored) => {
             let known = stored.headers.get(header::MESSAGE_ID).map(async_nats::HeaderValue::as_str);
             message_id.is_none() || known != message_id
@@ -41,8 +40,12 @@ async fn is_busy(door: &Door, session: &SessionKey, message_id: Option<&str>) ->
     })
 }
 
-/// The first event that is not committed: one that waits, or the one whose turn is under way.
-async fn waiting(door: &Door, session: &SessionKey, last: Option<&Record>) -> Result<Option<direct::Stored>, journal::Error> {
+/// The first event behind the last record that is not committed: one that waits, or whose turn is under way.
+pub(crate) async fn uncommitted(
+    door: &Door,
+    session: &SessionKey,
+    last: Option<&Record>,
+) -> Result<Option<direct::Stored>, journal::Error> {
     if let Some(last) = last {
         match first(door, session, last.event.epoch, last.cursor + 1).await {
             Err(direct::Error::NoStream) => {} // made anew since

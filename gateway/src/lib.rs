@@ -25,7 +25,10 @@
 //! - [`progress`]: what is told about an event;
 //! - [`fetch`]: the handler that tells it;
 //! - [`speak`]: what somebody outside says to a turn;
+//! - [`place`]: places in a session's log, as readers name them;
 //! - [`conversation`]: the messages of a conversation;
+//! - [`clock`]: the broker's clock;
+//! - [`follow`]: a conversation, or an event's turn, as it goes on;
 //! - [`ready`]: whether this process can do its work.
 
 pub mod config;
@@ -48,7 +51,10 @@ mod wait;
 mod progress;
 mod fetch;
 mod speak;
+mod place;
 mod conversation;
+mod clock;
+mod follow;
 mod ready;
 
 pub use config::Config;

@@ -16,7 +16,7 @@ use proto::code::Code;
 
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{conversation, event, fetch, ready, speak};
+use crate::{conversation, event, fetch, follow, ready, speak};
 
 /// All routes.
 pub(crate) fn router(door: Arc<Door>) -> Router {
@@ -27,7 +27,9 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
             .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/fetch"), inert(get(fetch::fetch)))
             .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/cancel"), inert(post(speak::cancel)))
             .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/answer"), inert(post(speak::answer)))
-            .route(&format!("{prefix}/conversation/{{id}}/message/list"), inert(get(conversation::list)));
+            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/subscribe"), inert(get(follow::event)))
+            .route(&format!("{prefix}/conversation/{{id}}/message/list"), inert(get(conversation::list)))
+            .route(&format!("{prefix}/conversation/{{id}}/subscribe"), inert(get(follow::conversation)));
     }
     router
         .route("/livez", inert(get(ready::livez)))
