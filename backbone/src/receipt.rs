@@ -59,7 +59,8 @@ pub async fn report(client: &Client, receipt: &Receipt) -> Result<Report, journa
 
 async fn in_log(client: &Client, session: &SessionKey, event: EventSeq, last: Option<Entry>) -> Result<Option<Report>, journal::Error> {
     let Some(last) = last else { return Ok(None) };
-    let is_open = last.record.event == event;
+    // A record between two turns is about the last event too, and stands behind that one's end.
+    let is_open = last.record.event == event && !last.record.is_idle();
     let is_past = last.record.event.epoch > event.epoch || (last.record.event.epoch == event.epoch && last.record.cursor >= event.seq);
     if !is_open && !is_past {
         return Ok(None);

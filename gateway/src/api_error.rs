@@ -109,7 +109,8 @@ impl IntoResponse for ApiError {
         let status = response.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        let is_later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if is_later || self.code == Code::SessionBusy {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -131,7 +132,7 @@ mod tests {
         let response = error.into_response();
         let status = response.status().as_u16();
         let retry = response.headers().contains_key("retry-after");
-        assert_eq!(retry, matches!(status, 429 | 503), "{status}");
+        assert_eq!(retry, matches!(status, 409 | 429 | 503), "{status}");
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         assert_eq!(format!("{status} {}", std::str::from_utf8(&body).unwrap()), expected);
     }
@@ -151,6 +152,11 @@ mod tests {
         check(
             ApiError { trace_id: Some("t".into()), ..ApiError::unavailable("gone", &"inside") },
             r#"503 {"message":"gone","code":"SERVICE_UNAVAILABLE","error":"CUE0504","doc":"docs/errors/CUE0504.md","traceId":"t"}"#,
+        )
+        .await;
+        check(
+            ApiError::new(Code::SessionBusy, "busy"),
+            r#"409 {"message":"busy","code":"CONFLICT","error":"CUE0403","doc":"docs/errors/CUE0403.md"}"#,
         )
         .await;
     }

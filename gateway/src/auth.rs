@@ -1,8 +1,8 @@
 //! Who may do what.
 //!
-//! A trigger's secret lets events in and shows what became of them; the API token shows the same
-//! of every trigger and lets nothing in. Both are compared as digests in constant time. The scheme
-//! is exactly `Bearer ` with one space, as ChatBotKit has it.
+//! A trigger's secret lets events in, shows what became of them, and calls off or answers their
+//! turns; the API token does the same for every trigger, but lets no event in. Both are compared as
+//! digests in constant time. The scheme is exactly `Bearer ` with one space, as ChatBotKit has it.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -26,6 +26,9 @@ fn is_trigger_secret(trigger: &Trigger, presented: &str) -> bool {
     trigger.secret.as_ref().is_some_and(|secret| secret.matches(presented))
 }
 
+/// A check of what the caller presents against a trigger and the API token.
+pub(crate) type Check = fn(&Trigger, Option<&SecretDigest>, &HeaderMap) -> Result<(), ApiError>;
+
 /// Whether an event may be sent to a trigger.
 pub(crate) fn may_send(trigger: &Trigger, headers: &HeaderMap) -> Result<(), ApiError> {
     if trigger.open || bearer(headers).is_some_and(|presented| is_trigger_secret(trigger, presented)) {
@@ -47,6 +50,14 @@ pub(crate) fn may_read(trigger: &Trigger, api_token: Option<&SecretDigest>, head
     }
 }
 
+/// Whether a turn may be called off or answered.
+///
+/// As for reading: whoever may send to an open trigger without a secret must not end or approve
+/// what others sent.
+pub(crate) fn may_speak(trigger: &Trigger, api_token: Option<&SecretDigest>, headers: &HeaderMap) -> Result<(), ApiError> {
+    may_read(trigger, api_token, headers)
+}
+
 /// Whether the caller has the secret of some trigger: known, only not here.
 pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
     let Some(presented) = bearer(headers) else { return false };
@@ -65,7 +76,7 @@ mod tests {
     use backbone::catalogue::Snapshot;
     use proto::resource::{SecretDigest, Trigger};
 
-    use super::{is_known_elsewhere, may_read, may_send};
+    use super::{is_known_elsewhere, may_read, may_send, may_speak};
 
     fn trigger(open: bool) -> Trigger {
         Trigger {
@@ -110,6 +121,7 @@ mod tests {
             assert!(may_send(&trigger(true), &headers).is_ok(), "{value}");
             for open in [false, true] {
                 assert_eq!(may_read(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
+                assert_eq!(may_speak(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
             }
         }
     }

@@ -52,11 +52,14 @@ pub struct Bounds {
     /// Callers that wait for their turn's end; past that a caller gets the receipt at once.
     #[arg(long, env = "CUEPOINT_WAITS", value_name = "COUNT", default_value_t = 4_096)]
     pub waits: usize,
+    /// Readers that follow a conversation or an event; past that a reader is answered 503.
+    #[arg(long, env = "CUEPOINT_FOLLOWERS", value_name = "COUNT", default_value_t = 2_048)]
+    pub followers: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connections: 16_384, body_memory_bytes: 256 << 20, waits: 4_096 }
+        Self { connections: 16_384, body_memory_bytes: 256 << 20, waits: 4_096, followers: 2_048 }
     }
 }
 

@@ -42,11 +42,22 @@ pub(crate) async fn list(State(door): State<Arc<Door>>, id: Result<Path<String>,
     route::json(StatusCode::OK, serde_json::to_vec(&listed).unwrap_or_default())
 }
 
-fn unknown() -> ApiError {
+/// A conversation that never was, or is gone.
+pub(crate) fn unknown() -> ApiError {
     ApiError::new(Code::ConversationUnknown, "there is no such conversation")
 }
 
 async fn read(door: &Door, id: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Vec<Message>, ApiError> {
+    let id = admit(door, id, headers).await?;
+    let wanted = Wanted::parse(query)?;
+    let from = start(door, &id, &wanted).await.map_err(unreadable)?;
+    let mut page = Page::new(id.event, wanted);
+    journal::walk(&door.client, &id.session, from, |entry| page.visit(&id.session, &entry)).await.map_err(unreadable)?;
+    page.items().ok_or_else(unknown)
+}
+
+/// The conversation in a path, once the caller is known to be somebody whom it concerns.
+pub(crate) async fn admit(door: &Door, id: &str, headers: &HeaderMap) -> Result<ConversationId, ApiError> {
     let id: ConversationId = id.parse().map_err(|_| unknown())?;
     let trigger = door.directory.trigger(Some(id.session.trigger.as_str())).await;
     let trigger = trigger.map_err(|error| if error.code == Code::TriggerUnknown { unknown() } else { error })?;
@@ -54,11 +65,7 @@ async fn read(door: &Door, id: &str, query: Option<&str>, headers: &HeaderMap) -
         let is_foreign = auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
         return Err(if is_foreign { unknown() } else { error });
     }
-    let wanted = Wanted::parse(query)?;
-    let from = start(door, &id, &wanted).await.map_err(unreadable)?;
-    let mut page = Page::new(id.event, wanted);
-    journal::walk(&door.client, &id.session, from, |entry| page.visit(&id.session, &entry)).await.map_err(unreadable)?;
-    page.items().ok_or_else(unknown)
+    Ok(id)
 }
 
 /// The log sequence after which to read: the conversation's own beginning where the last record knows it.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api_error::ApiError;
 use crate::body::Budget;
+use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::directory::Directory;
 use crate::ready::Readiness;
@@ -37,6 +38,10 @@ pub(crate) struct Door {
     pub(crate) budget: Budget,
     /// The callers that may wait.
     pub(crate) waits: Semaphore,
+    /// The readers that may follow.
+    pub(crate) followers: Arc<Semaphore>,
+    /// The broker's clock.
+    pub(crate) clock: BrokerClock,
     /// The idempotency keys that are being written to Redis.
     pub(crate) remembering: Arc<Semaphore>,
     /// What was logged.

@@ -63,7 +63,7 @@ async fn accept<'a>(
     let content_type = content_type.map_err(|_| ApiError::parameter("Content-Type", "must be visible ASCII"))?;
     let body = reader.read(door.budget.body_bytes).await?;
     let event = Call { query: parts.uri.query(), content_type, body, default_text: trigger.text.as_deref() }.read()?;
-    let submission = Submission::new(door, trigger.id.clone(), event, key.as_ref(), &parts.headers);
+    let submission = Submission::new(door, &trigger, event, key.as_ref(), &parts.headers);
     let watch = match patience {
         Some(patience) => Box::pin(Watch::open(door, &submission.session, patience)).await,
         None => None,

@@ -29,15 +29,22 @@ pub(crate) async fn fetch(
 }
 
 async fn tell(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
-    let trigger = door.directory.trigger(Some(trigger)).await?;
-    auth::may_read(&trigger, door.api_token.as_ref(), headers)?;
-    let unknown = || ApiError::new(Code::ReceiptUnknown, "there is no such receipt of this trigger, or it has expired");
-    let receipt: Receipt = receipt.parse().map_err(|_| unknown())?;
-    if receipt.session.trigger != trigger.id {
-        return Err(unknown());
-    }
+    let receipt = admit(door, trigger, receipt, headers, auth::may_read).await?;
     let report = progress::of(&door.client, &receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired { Err(unknown()) } else { Ok(progress::render(&receipt, Some(&report))) }
+}
+
+/// The receipt in a path, once the caller is known to be somebody whom it concerns.
+pub(crate) async fn admit(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap, may: auth::Check) -> Result<Receipt, ApiError> {
+    let trigger = door.directory.trigger(Some(trigger)).await?;
+    may(&trigger, door.api_token.as_ref(), headers)?;
+    let receipt: Receipt = receipt.parse().map_err(|_| unknown())?;
+    if receipt.session.trigger == trigger.id { Ok(receipt) } else { Err(unknown()) }
+}
+
+/// A receipt that was never given, or whose traces are gone.
+pub(crate) fn unknown() -> ApiError {
+    ApiError::new(Code::ReceiptUnknown, "there is no such receipt of this trigger, or it has expired")
 }
 
 /// A read of the streams that gave nothing.

@@ -18,13 +18,15 @@ use backbone::publish::{self, Stored};
 use bytes::Bytes;
 use proto::code::Code;
 use proto::event::Event;
-use proto::id::{EventSeq, Receipt, SessionKey, TriggerId};
+use proto::id::{EventSeq, Receipt, SessionKey};
 use proto::idempotency::{self, Key};
 use proto::limit::{ENVELOPE_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::resource::{Busy, Trigger};
 use proto::trace::Traceparent;
 use proto::{header, session, subject};
 
 use crate::api_error::ApiError;
+use crate::busy;
 use crate::door::Door;
 use crate::replay::{self, Remembered};
 
@@ -44,6 +46,8 @@ pub(crate) struct Submission {
     /// The caller's trace. Without one the event has none: an id that nobody recorded spans under is only weight.
     trace: Option<Traceparent>,
     message_id: Option<String>,
+    /// Whether a busy session refuses it.
+    is_refusable: bool,
 }
 
 /// An event that the broker has.
@@ -57,20 +61,24 @@ pub(crate) struct Accepted {
 
 impl Submission {
     /// Addresses an event.
-    pub(crate) fn new(door: &Door, trigger: TriggerId, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
+    pub(crate) fn new(door: &Door, trigger: &Trigger, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
         let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
-        let token = match (session::string(event.session.as_deref(), &event.contact), key) {
+        let string = session::string(event.session.as_deref(), &event.contact);
+        // A session that nobody else can name is never busy.
+        let is_refusable = trigger.busy == Busy::Reject && (string.is_some() || key.is_some());
+        let token = match (string, key) {
             (Some(string), _) => session::token(string),
-            (None, Some(key)) => session::token_of_key(&trigger, key.as_str()),
+            (None, Some(key)) => session::token_of_key(&trigger.id, key.as_str()),
             (None, None) => session::fresh_token(chance::bytes()),
         };
-        let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger, key));
-        Self { session: SessionKey { trigger, token }, event, trace, message_id }
+        let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger.id, key));
+        Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, is_refusable }
     }
 
     /// Publishes it, unless it is known already.
     pub(crate) async fn send(self, door: &Arc<Door>) -> Result<Accepted, ApiError> {
         let sent = match &self.message_id {
+            None if self.is_refusable => Box::pin(self.send_where_free(door)).await,
             None => self.send_once(&door.client, None).await.map(|(receipt, _)| fresh(receipt)),
             // Boxed, so that calls without a key do not carry the room for it.
             Some(message_id) => Box::pin(self.send_keyed(door, message_id)).await,
@@ -82,10 +90,18 @@ impl Submission {
         })
     }
 
+    async fn send_where_free(&self, door: &Door) -> Result<Accepted, ApiError> {
+        busy::check(door, &self.session, None).await?;
+        self.send_once(&door.client, None).await.map(|(receipt, _)| fresh(receipt))
+    }
+
     async fn send_keyed(&self, door: &Arc<Door>, message_id: &str) -> Result<Accepted, ApiError> {
         let digest = self.event.digest();
         if let Some(known) = replay::recall(&door.redis, message_id).await {
             return known.answer(&digest, &self.session.trigger);
+        }
+        if self.is_refusable {
+            busy::check(door, &self.session, Some(message_id)).await?;
         }
         let (receipt, is_duplicate) = self.send_once(&door.client, Some(message_id)).await?;
         let accepted = if is_duplicate {
@@ -126,18 +142,29 @@ fn check_size(client: &async_nats::Client, envelope: &Bytes) -> Result<(), ApiEr
     if envelope.len() > bytes_max { Err(ApiError::too_large("the body with the text taken from it", bytes_max)) } else { Ok(()) }
 }
 
-fn refusal(error: &publish::Error) -> ApiError {
+/// The code of a publish that was not confirmed.
+pub(crate) fn code(error: &publish::Error) -> Code {
     use publish::Error;
 
-    let (code, message) = match error {
-        Error::SubjectFull => (Code::SessionBacklogFull, "too many events of this session wait to be handled"),
-        Error::StreamFull(_) => (Code::BrokerFull, "the broker holds as many events as it may"),
-        Error::NoStream => (Code::Unavailable, "the broker cannot be reached or is not set up"),
-        Error::Unconfirmed | Error::Refused(_) => (
-            Code::Unconfirmed,
-            "the broker did not confirm the event, which may or may not be stored: repeat the call with an Idempotency-Key",
-        ),
-        Error::Fenced => (Code::Internal, "the broker refused the event"),
+    match error {
+        Error::SubjectFull => Code::SessionBacklogFull,
+        Error::StreamFull(_) => Code::BrokerFull,
+        Error::NoStream => Code::Unavailable,
+        Error::Unconfirmed | Error::Refused(_) => Code::Unconfirmed,
+        Error::Fenced => Code::Internal,
+    }
+}
+
+fn refusal(error: &publish::Error) -> ApiError {
+    let code = code(error);
+    let message = match code {
+        Code::SessionBacklogFull => "too many events of this session wait to be handled",
+        Code::BrokerFull => "the broker holds as many events as it may",
+        Code::Unavailable => "the broker cannot be reached or is not set up",
+        Code::Unconfirmed => {
+            "the broker did not confirm the event, which may or may not be stored: repeat the call with an Idempotency-Key"
+        }
+        _ => "the broker refused the event",
     };
     ApiError { cause: Some(error.to_string()), ..ApiError::new(code, message) }
 }

@@ -19,11 +19,16 @@
 //! - [`auth`]: who may do what;
 //! - [`event`]: the handler of an event call;
 //! - [`ingest`]: one confirmed publish;
+//! - [`busy`]: events that a busy session refuses;
 //! - [`replay`]: what a repeated idempotency key is answered with;
 //! - [`wait`]: callers that stay for the turn;
 //! - [`progress`]: what is told about an event;
 //! - [`fetch`]: the handler that tells it;
+//! - [`speak`]: what somebody outside says to a turn;
+//! - [`place`]: places in a session's log, as readers name them;
 //! - [`conversation`]: the messages of a conversation;
+//! - [`clock`]: the broker's clock;
+//! - [`follow`]: a conversation, or an event's turn, as it goes on;
 //! - [`ready`]: whether this process can do its work.
 
 pub mod config;
@@ -40,11 +45,16 @@ mod directory;
 mod auth;
 mod event;
 mod ingest;
+mod busy;
 mod replay;
 mod wait;
 mod progress;
 mod fetch;
+mod speak;
+mod place;
 mod conversation;
+mod clock;
+mod follow;
 mod ready;
 
 pub use config::Config;

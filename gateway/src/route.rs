@@ -11,12 +11,12 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::{MethodRouter, any, get, post};
 use proto::code::Code;
 
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{conversation, event, fetch, ready};
+use crate::{conversation, event, fetch, follow, ready, speak};
 
 /// All routes.
 pub(crate) fn router(door: Arc<Door>) -> Router {
@@ -24,19 +24,23 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
     for prefix in ["/v1", "/api/v1"] {
         router = router
             .route(&format!("{prefix}/integration/trigger/{{id}}/event"), any(event::event))
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/fetch"), read(get(fetch::fetch)))
-            .route(&format!("{prefix}/conversation/{{id}}/message/list"), read(get(conversation::list)));
+            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/fetch"), inert(get(fetch::fetch)))
+            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/cancel"), inert(post(speak::cancel)))
+            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/answer"), inert(post(speak::answer)))
+            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/subscribe"), inert(get(follow::event)))
+            .route(&format!("{prefix}/conversation/{{id}}/message/list"), inert(get(conversation::list)))
+            .route(&format!("{prefix}/conversation/{{id}}/subscribe"), inert(get(follow::conversation)));
     }
     router
-        .route("/livez", read(get(ready::livez)))
-        .route("/readyz", read(get(ready::readyz)))
+        .route("/livez", inert(get(ready::livez)))
+        .route("/readyz", inert(get(ready::readyz)))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(door)
 }
 
 /// HEAD and OPTIONS are answered alike everywhere and never do anything.
-fn read(route: MethodRouter<Arc<Door>>) -> MethodRouter<Arc<Door>> {
+fn inert(route: MethodRouter<Arc<Door>>) -> MethodRouter<Arc<Door>> {
     route.head(empty).options(options)
 }
 

@@ -17,6 +17,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+mod patient;
+
+use patient::Patient;
+
 /// How long a connection may be idle, or take to send the head of a request.
 ///
 /// Longer than common proxies keep theirs open (60 s), so that it is the proxy that closes.
@@ -27,6 +31,8 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_MAX: u32 = 256;
 /// How often a silent HTTP/2 connection is probed.
 const PROBE_EVERY: Duration = Duration::from_secs(20);
+/// How long a peer may take nothing of what is written to it.
+const WRITE_DEADLINE: Duration = Duration::from_secs(15);
 /// The pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -73,10 +79,11 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
     if !matches!(first, Ok(Ok(()))) {
         return;
     }
+    let stream = TokioIo::new(Patient::new(stream, WRITE_DEADLINE));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE).max_buf_size(BUFFER_BYTES_MAX);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).keep_alive_interval(PROBE_EVERY);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Budget;
+use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -107,6 +108,8 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
         budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),
         waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),
+        followers: Arc::new(Semaphore::new(config.bounds.followers.min(Semaphore::MAX_PERMITS))),
+        clock: BrokerClock::default(),
         remembering: Arc::new(Semaphore::new(replay::REMEMBERING_MAX)),
         complaints: Complaints::default(),
         readiness: Readiness::default(),

@@ -325,6 +325,11 @@ impl System {
         self.request(0, Method::GET, &path)
     }
 
+    /// A call about an event: `cancel`, `answer` or `subscribe`.
+    pub fn of_event(&self, receipt: &Receipt, method: Method, verb: &str) -> Call {
+        self.request(0, method, &format!("/v1/integration/trigger/{}/event/{receipt}/{verb}", receipt.session.trigger))
+    }
+
     /// A call that lists messages.
     pub fn list(&self, conversation: &ConversationId) -> Call {
         self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/message/list"))

@@ -8,6 +8,7 @@ use proto::limit::TAKE_MAX;
 use proto::message::{self, Message};
 
 use crate::api_error::ApiError;
+use crate::place::Place;
 use crate::query;
 
 /// The direction of a list.
@@ -15,13 +16,6 @@ use crate::query;
 pub(super) enum Order {
     Ascending,
     Descending,
-}
-
-/// The place of a message: its record, and its index there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) seq: u64,
-    index: usize,
 }
 
 /// Which messages are asked for.
@@ -36,7 +30,8 @@ impl Wanted {
     /// Reads `cursor`, `order` and `take`; a number outside 1 to 100 is brought to the nearer end.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let value = |name: &'static str| query::first(query, name).map(Result::unwrap_or_default).filter(|text| !text.is_empty());
-        let cursor = value("cursor").map(|text| place(&text).ok_or_else(|| ApiError::parameter("cursor", "must be the id of a message")));
+        let cursor = value("cursor")
+            .map(|text| Place::of_message(&text).ok_or_else(|| ApiError::parameter("cursor", "must be the id of a message")));
         let order = match value("order").as_deref() {
             None | Some("desc") => Order::Descending,
             Some("asc") => Order::Ascending,
@@ -46,11 +41,6 @@ impl Wanted {
             value("take").map(|text| text.parse::<usize>().map_err(|_| ApiError::parameter("take", "must be a number from 1 to 100")));
         Ok(Self { cursor: cursor.transpose()?, order, take: take.transpose()?.map_or(TAKE_MAX, |take| take.clamp(1, TAKE_MAX)) })
     }
-}
-
-fn place(text: &str) -> Option<Place> {
-    let (seq, index) = text.split_once('.')?;
-    Some(Place { seq: seq.parse().ok()?, index: index.parse().ok()? })
 }
 
 /// A page that fills.

@@ -53,7 +53,7 @@ fn waiting(trigger: &TriggerId, stored: &Stored) -> Option<Original> {
 
 async fn committed(client: &Client, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
     let last = journal::last_from_leader(client, session).await?;
-    let from = last.filter(|entry| entry.record.event == event).map_or(0, |entry| entry.record.base);
+    let from = last.filter(|entry| entry.record.event == event && !entry.record.is_idle()).map_or(0, |entry| entry.record.base);
     let mut found = None;
     journal::walk(client, session, from, |entry| {
         let record = &entry.record;

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::body::Budget;
+use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::directory::Directory;
 use crate::door::Door;
@@ -33,6 +34,8 @@ async fn router() -> Router {
         api_token: None,
         budget: Budget::new(1 << 20, 1 << 10),
         waits: Semaphore::new(1),
+        followers: Arc::new(Semaphore::new(1)),
+        clock: BrokerClock::default(),
         remembering: Arc::new(Semaphore::new(1)),
         complaints: Complaints::default(),
         readiness: Readiness::default(),
@@ -68,14 +71,23 @@ async fn every_path_answers_in_its_shape() {
         }
         let fetch = format!("{event}/evt.t.s.6a1b2c3d.1/fetch");
         let list = format!("{prefix}/conversation/cnv.t.s.6a1b2c3d.1/message/list");
-        for path in [fetch, list] {
+        let follow_event = format!("{event}/evt.t.s.6a1b2c3d.1/subscribe");
+        let follow = format!("{prefix}/conversation/cnv.t.s.6a1b2c3d.1/subscribe");
+        for path in [fetch, list, follow, follow_event] {
             for (method, expected) in [("HEAD", "200 "), ("OPTIONS", "200 {}"), ("GET", "503 CUE0504"), ("POST", "405 CUE0305")] {
+                check(&router, &format!("{method} {path}"), expected).await;
+            }
+        }
+        for verb in ["cancel", "answer"] {
+            let path = format!("{event}/evt.t.s.6a1b2c3d.1/{verb}");
+            for (method, expected) in [("HEAD", "200 "), ("OPTIONS", "200 {}"), ("POST", "503 CUE0504"), ("GET", "405 CUE0305")] {
                 check(&router, &format!("{method} {path}"), expected).await;
             }
         }
         check(&router, &format!("POST {prefix}/integration/trigger/no%20id/event"), "404 CUE0302").await;
         check(&router, &format!("POST {prefix}/integration/trigger/%ff/event"), "404 CUE0302").await;
         check(&router, &format!("GET {prefix}/conversation/nonsense/message/list"), "404 CUE0304").await;
+        check(&router, &format!("GET {prefix}/conversation/nonsense/subscribe"), "404 CUE0304").await;
     }
     check(&router, "GET /livez", r#"200 {"status":"alive"}"#).await;
     check(&router, "GET /v2/x", "404 CUE0301").await;

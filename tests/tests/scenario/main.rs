@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
 mod agent;
+mod busy;
+mod cancel;
 mod cluster;
 mod crash;
 mod dead;
@@ -18,6 +20,7 @@ mod pin;
 mod redis;
 mod refusal;
 mod secret;
+mod wait_for;
 
 use std::time::Duration;
 
