@@ -23,12 +23,21 @@ pub struct Setup {
     pub(crate) redis: Option<String>,
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
+    pub(crate) followers: usize,
     pub(crate) drain_deadline: Duration,
 }
 
 impl Setup {
     fn of(place: Place) -> Self {
-        Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE }
+        Self {
+            place,
+            nats: None,
+            redis: None,
+            turns: 64,
+            body_bytes: limit::BODY_BYTES_MAX,
+            followers: gateway::config::Bounds::default().followers,
+            drain_deadline: limit::DRAIN_DEADLINE,
+        }
     }
 
     /// In the process of the test.
@@ -69,6 +78,12 @@ impl Setup {
     #[must_use]
     pub fn body_bytes(self, body_bytes: usize) -> Self {
         Self { body_bytes, ..self }
+    }
+
+    /// How many readers may follow a gateway.
+    #[must_use]
+    pub fn followers(self, followers: usize) -> Self {
+        Self { followers, ..self }
     }
 
     /// How long a clean stop of a worker may take.

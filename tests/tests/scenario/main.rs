@@ -11,6 +11,7 @@ mod door;
 mod drain;
 mod epoch;
 mod key;
+mod live;
 mod order;
 mod peer;
 mod phantom;
