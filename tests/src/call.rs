@@ -5,11 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::id::{ConversationId, Receipt};
 use reqwest::header::HeaderMap;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use crate::ledger::Ledger;
 use crate::resource::SECRET;
+use crate::stream::Stream;
 
 /// How long any call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(70);
@@ -94,9 +95,29 @@ impl Call {
         self.try_send().await.expect("the gateway answers")
     }
 
+    /// Sends it and reads the answer as it comes.
+    pub async fn open(self) -> Stream {
+        let response = self.respond().await.expect("the gateway answers");
+        assert_eq!(response.status(), StatusCode::OK);
+        Stream::new(response)
+    }
+
     /// Sends it; fails where there is no answer at all.
     pub async fn try_send(self) -> reqwest::Result<Answer> {
         let is_event = self.url.split('?').next().is_some_and(|path| path.ends_with("/event"));
+        let ledger = self.ledger.clone();
+        let response = self.respond().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await?;
+        let answer = Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), bytes };
+        if is_event && status.is_success() && answer.body.get("id").is_some() {
+            ledger.note(answer.receipt());
+        }
+        Ok(answer)
+    }
+
+    /// Sends it; its answer is still to be read.
+    pub async fn respond(self) -> reqwest::Result<Response> {
         let mut request = self.http.request(self.method, &self.url).body(self.body);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -104,14 +125,7 @@ impl Call {
         if let Some(secret) = self.secret {
             request = request.bearer_auth(secret);
         }
-        let response = request.send().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await?;
-        let answer = Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), bytes };
-        if is_event && status.is_success() && answer.body.get("id").is_some() {
-            self.ledger.note(answer.receipt());
-        }
-        Ok(answer)
+        request.send().await
     }
 }
 

@@ -13,6 +13,7 @@
 //! - [`node`]: a worker or a gateway, here or in a process of its own;
 //! - [`resource`]: triggers and bots in a line;
 //! - [`call`]: an HTTP call and its answer;
+//! - [`stream`]: an answer that goes on, read piece by piece;
 //! - [`view`]: what lies in the broker and in Redis;
 //! - [`ledger`]: what was accepted, and whether the log honours it;
 //! - [`load`]: many events at once;
@@ -45,5 +46,6 @@ pub mod resource;
 pub mod scratch;
 pub mod setup;
 pub mod sink;
+pub mod stream;
 pub mod system;
 pub mod view;

@@ -23,6 +23,7 @@ pub struct Setup {
     pub(crate) redis: Option<String>,
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
+    pub(crate) followers: usize,
     pub(crate) drain_deadline: Duration,
     pub(crate) settings: Option<String>,
     pub(crate) fatal: Option<String>,
@@ -30,7 +31,19 @@ pub struct Setup {
 
 impl Setup {
     fn of(place: Place) -> Self {
+<<<<<<< HEAD
         Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE, settings: None, fatal: None }
+=======
+        Self {
+            place,
+            nats: None,
+            redis: None,
+            turns: 64,
+            body_bytes: limit::BODY_BYTES_MAX,
+            followers: gateway::config::Bounds::default().followers,
+            drain_deadline: limit::DRAIN_DEADLINE,
+        }
+>>>>>>> part-gateway
     }
 
     /// In the process of the test.
@@ -73,6 +86,7 @@ impl Setup {
         Self { body_bytes, ..self }
     }
 
+<<<<<<< HEAD
     /// What a worker lends its bots, as YAML.
     #[must_use]
     pub fn settings(self, settings: impl Into<String>) -> Self {
@@ -83,6 +97,12 @@ impl Setup {
     #[must_use]
     pub fn fatal(self, point: impl Into<String>) -> Self {
         Self { fatal: Some(point.into()), ..self }
+=======
+    /// How many readers may follow a gateway.
+    #[must_use]
+    pub fn followers(self, followers: usize) -> Self {
+        Self { followers, ..self }
+>>>>>>> part-gateway
     }
 
     /// How long a clean stop of a worker may take.

@@ -269,7 +269,7 @@ impl System {
                     api_token_file: Some(token),
                     deployment_key_file: key,
                     body_bytes: setup.body_bytes,
-                    bounds: gateway::config::Bounds::default(),
+                    bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
                 };
                 let shutdown = CancellationToken::new();
                 let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");
@@ -333,6 +333,11 @@ impl System {
     /// A call that lists messages.
     pub fn list(&self, conversation: &ConversationId) -> Call {
         self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/message/list"))
+    }
+
+    /// A call that follows a conversation.
+    pub fn follow(&self, conversation: &ConversationId) -> Call {
+        self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/subscribe"))
     }
 
     /// What `/readyz` says.
