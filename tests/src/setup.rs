@@ -31,9 +31,6 @@ pub struct Setup {
 
 impl Setup {
     fn of(place: Place) -> Self {
-<<<<<<< HEAD
-        Self { place, nats: None, redis: None, turns: 64, body_bytes: limit::BODY_BYTES_MAX, drain_deadline: limit::DRAIN_DEADLINE, settings: None, fatal: None }
-=======
         Self {
             place,
             nats: None,
@@ -42,8 +39,9 @@ impl Setup {
             body_bytes: limit::BODY_BYTES_MAX,
             followers: gateway::config::Bounds::default().followers,
             drain_deadline: limit::DRAIN_DEADLINE,
+            settings: None,
+            fatal: None,
         }
->>>>>>> part-gateway
     }
 
     /// In the process of the test.
@@ -86,7 +84,6 @@ impl Setup {
         Self { body_bytes, ..self }
     }
 
-<<<<<<< HEAD
     /// What a worker lends its bots, as YAML.
     #[must_use]
     pub fn settings(self, settings: impl Into<String>) -> Self {
@@ -97,12 +94,12 @@ impl Setup {
     #[must_use]
     pub fn fatal(self, point: impl Into<String>) -> Self {
         Self { fatal: Some(point.into()), ..self }
-=======
+    }
+
     /// How many readers may follow a gateway.
     #[must_use]
     pub fn followers(self, followers: usize) -> Self {
         Self { followers, ..self }
->>>>>>> part-gateway
     }
 
     /// How long a clean stop of a worker may take.

@@ -12,11 +12,8 @@ mod door;
 mod drain;
 mod epoch;
 mod key;
-<<<<<<< HEAD
 mod kill;
-=======
 mod live;
->>>>>>> part-gateway
 mod order;
 mod peer;
 mod phantom;
