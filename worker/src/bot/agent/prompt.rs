@@ -124,9 +124,12 @@ fn data(text: &str) -> String {
     while let Some(at) = rest.find('<') {
         let (before, from) = rest.split_at(at);
         safe.push_str(before);
-        let name = from.trim_start_matches(['<', '/', ' ']).get(..4).unwrap_or_default();
-        safe.push_str(if name.eq_ignore_ascii_case("data") { "&lt;" } else { "<" });
-        rest = from.strip_prefix('<').unwrap_or_default();
+        // The whole run is judged at once: a text of nothing but brackets takes no longer than another.
+        let after = from.trim_start_matches(|c: char| matches!(c, '<' | '/') || c.is_whitespace());
+        let (run, after) = from.split_at(from.len() - after.len());
+        let is_mark = after.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("data"));
+        if is_mark { safe.push_str(&run.replace('<', "&lt;")) } else { safe.push_str(run) }
+        rest = after;
     }
     safe.push_str(rest);
     format!("<data>{safe}</data>")

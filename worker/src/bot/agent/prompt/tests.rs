@@ -142,9 +142,18 @@ fn material_cannot_leave_its_marks() {
         ("< / DATA >", "<data>&lt; / DATA ></data>"),
         ("<<data>", "<data>&lt;&lt;data></data>"),
         ("<b>ü</b>", "<data><b>ü</b></data>"),
+        ("<\t/\ndata>", "<data>&lt;\t/\ndata></data>"),
+        ("<", "<data><</data>"),
     ] {
         assert_eq!(data(text), expected);
     }
+}
+
+#[test]
+fn marks_take_time_by_the_length_of_the_text_alone() {
+    let text = "<".repeat(512 * 1024);
+    assert_eq!(data(&text).len(), text.len() + "<data></data>".len());
+    assert!(data(&format!("{text}data")).starts_with("<data>&lt;&lt;"));
 }
 
 proptest! {
