@@ -8,7 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// All settings of a worker.
 #[derive(Debug, Clone, Args)]
@@ -39,7 +39,24 @@ pub struct Config {
 impl Config {
     /// The defaults over two servers.
     pub fn new(nats: config::Nats, redis: config::Redis) -> Self {
-        Self { nats, redis, turns: limit::TURNS_MAX, egress_allow: Vec::new(), settings_file: None, settings: None, drain_deadline: limit::DRAIN_DEADLINE }
+        Self {
+            nats,
+            redis,
+            turns: limit::TURNS_MAX,
+            egress_allow: Vec::new(),
+            settings_file: None,
+            settings: None,
+            drain_deadline: limit::DRAIN_DEADLINE,
+        }
+    }
+
+    /// What the deployment lends its bots, from wherever that stands.
+    pub fn lent(&self) -> Result<Settings, settings::Error> {
+        match (&self.settings, &self.settings_file) {
+            (Some(settings), _) => Ok(settings.clone()),
+            (None, Some(file)) => Settings::load(file),
+            (None, None) => Ok(Settings::default()),
+        }
     }
 
     /// All faults that the settings have together.

@@ -23,8 +23,12 @@ use crate::secret::Vault;
 
 /// How many millionths a US dollar has.
 const MICRO: f64 = 1e6;
+/// What is said of a source that is none.
+const NOT_ONE: &str = "must be one of { env: NAME } and { file: PATH }";
 /// Longest secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// What stands for a secret while a document is checked without its secrets.
+const UNREAD: &str = "unread";
 
 /// What a file says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -89,7 +93,7 @@ pub struct PriceEntry {
 
 /// A secret for abilities.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretEntry {
     name: String,
     #[serde(default, rename = "type")]
@@ -213,12 +217,34 @@ impl Settings {
     }
 }
 
+/// Where secrets are fetched from.
+#[derive(Debug, Clone, Copy)]
+enum Secrets<'a> {
+    /// From where the document says, with files relative to this directory.
+    From(&'a Path),
+    /// From nowhere: none is looked at.
+    Unread,
+}
+
 impl Document {
     /// Fetches what the document names; files are looked for relative to `base`.
     pub fn resolve(self, base: &Path) -> Result<Settings, Error> {
+        self.with(Secrets::From(base))
+    }
+
+    /// What is wrong with the document, as far as that can be told without its secrets.
+    pub fn check(self) -> Result<(), Error> {
+        self.with(Secrets::Unread).map(drop)
+    }
+
+    fn with(self, base: Secrets<'_>) -> Result<Settings, Error> {
         let mut providers = Vec::with_capacity(self.providers.len());
         for (index, entry) in self.providers.into_iter().enumerate() {
             providers.push(entry.resolve(&format!("providers[{index}]"), base)?);
+        }
+        let faults = model::providers::faults(&providers);
+        if !faults.is_empty() {
+            return Err(fault("providers", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
         }
         let mut secrets = Vec::with_capacity(self.secrets.len());
         for (index, entry) in self.secrets.into_iter().enumerate() {
@@ -250,7 +276,15 @@ impl Document {
 
 impl Source {
     /// The secret, without the line end of a file.
-    fn read(&self, path: &str, base: &Path) -> Result<SecretString, Error> {
+    fn read(&self, path: &str, base: Secrets<'_>) -> Result<SecretString, Error> {
+        match base {
+            Secrets::From(base) => self.fetch(path, base),
+            Secrets::Unread if self.env.is_some() != self.file.is_some() => Ok(UNREAD.to_owned().into()),
+            Secrets::Unread => Err(fault(path, NOT_ONE)),
+        }
+    }
+
+    fn fetch(&self, path: &str, base: &Path) -> Result<SecretString, Error> {
         let text = match (&self.env, &self.file) {
             (Some(name), None) => variable(name).ok_or_else(|| fault(path, format!("the environment variable {name} is not set")))?,
             (None, Some(file)) => {
@@ -262,7 +296,7 @@ impl Source {
                 }
                 std::fs::read_to_string(&file).map_err(|error| fault(path, format!("cannot read {}: {error}", file.display())))?
             }
-            _ => return Err(fault(path, "must be one of { env: NAME } and { file: PATH }")),
+            _ => return Err(fault(path, NOT_ONE)),
         };
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
@@ -276,11 +310,13 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl ProviderEntry {
-    fn resolve(self, path: &str, base: &Path) -> Result<Provider, Error> {
+    fn resolve(self, path: &str, base: Secrets<'_>) -> Result<Provider, Error> {
         let key = self.key.map(|source| source.read(&format!("{path}.key"), base)).transpose()?;
         let mut prices = BTreeMap::new();
         for (name, entry) in self.prices {
-            let price = entry.resolve().ok_or_else(|| fault(format!("{path}.prices.{name}"), "must be US dollars for a million tokens, 0 or more"))?;
+            let price = entry
+                .resolve()
+                .ok_or_else(|| fault(format!("{path}.prices.{name}"), "must be US dollars for a million tokens, 0 or more"))?;
             prices.insert(name, price);
         }
         let Self { id, kind, base_url, concurrency, schemas, .. } = self;
@@ -301,7 +337,7 @@ impl PriceEntry {
 }
 
 impl SmtpEntry {
-    fn resolve(self, base: &Path) -> Result<Smtp, Error> {
+    fn resolve(self, base: Secrets<'_>) -> Result<Smtp, Error> {
         let from = self.from.parse().map_err(|error| fault("smtp.from", error))?;
         let password = self.password.map(|source| source.read("smtp.password", base)).transpose()?;
         if password.is_some() != self.username.is_some() {
@@ -317,7 +353,7 @@ impl SmtpEntry {
 }
 
 impl SearchEntry {
-    fn resolve(self, base: &Path) -> Result<Search, Error> {
+    fn resolve(self, base: Secrets<'_>) -> Result<Search, Error> {
         let standard = Search::new(self.url);
         let key = match (self.header, self.key) {
             (Some(header), Some(source)) => {
@@ -341,7 +377,7 @@ impl SearchEntry {
 }
 
 impl ProgramEntry {
-    fn resolve(self, path: &str, base: &Path) -> Result<Program, Error> {
+    fn resolve(self, path: &str, base: Secrets<'_>) -> Result<Program, Error> {
         let mut environment = BTreeMap::new();
         for (name, source) in self.env {
             let value = source.read(&format!("{path}.env.{name}"), base)?;
@@ -353,45 +389,4 @@ impl ProgramEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{Document, Settings};
-
-    fn read(text: &str) -> Result<Settings, String> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        document.resolve(Path::new(env!("CARGO_MANIFEST_DIR"))).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn every_section_is_read() {
-        let settings = read(
-            "providers:\n  - { id: local, kind: compatible, baseUrl: 'http://127.0.0.1:1/v1/', key: { file: Cargo.toml }, concurrency: 4,\n      \
-             prices: { small: { input: 0.1, output: 0.4 } } }\nsecrets: [{ name: t, type: bearer, file: Cargo.toml }]\n\
-             smtp: { host: mail, port: 25, tls: none, from: 'Bot <bot@example.com>' }\n\
-             search: { url: 'https://search.example.com/?q={query}' }\nmcp: { time: { command: mcp-time, args: [x] } }\nnats: { allow: ['jobs.>'] }\n",
-        )
-        .unwrap();
-        assert_eq!(settings.providers[0].prices["small"].output, 400_000);
-        assert!(settings.vault.get("T").is_some() && settings.smtp.is_some() && settings.search.is_some());
-        assert_eq!((settings.programs.len(), settings.subjects.len()), (1, 1));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (text, expected) in [
-            ("providers: [{ id: a, kind: openai, key: { env: CUEPOINT_NOT_SET } }]", "providers[0].key: the environment variable CUEPOINT_NOT_SET"),
-            ("providers: [{ id: a, kind: openai, key: {} }]", "providers[0].key: must be one of"),
-            ("providers: [{ id: a, kind: openai, prices: { m: { input: -1, output: 0 } } }]", "providers[0].prices.m: must be US dollars"),
-            ("secrets: [{ name: t, file: nowhere }]", "secrets[0]: cannot read"),
-            ("smtp: { host: h, port: 25, from: nobody }", "smtp.from: "),
-            ("smtp: { host: h, port: 25, from: 'a@b.c', username: u }", "smtp: username and password go together"),
-            ("search: { url: 'https://h/?q={query}', header: k }", "search: header and key go together"),
-        ] {
-            let error = read(text).map(drop).unwrap_err();
-            assert!(error.starts_with(expected), "{text}: {error}");
-        }
-        assert!(read("nats: { allow: ['log.>'] }").unwrap_err().contains("log"));
-        assert!(read("colour: red").unwrap_err().contains("colour"));
-    }
-}
+mod tests;

@@ -128,7 +128,11 @@ fn data(text: &str) -> String {
         let after = from.trim_start_matches(|c: char| matches!(c, '<' | '/') || c.is_whitespace());
         let (run, after) = from.split_at(from.len() - after.len());
         let is_mark = after.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("data"));
-        if is_mark { safe.push_str(&run.replace('<', "&lt;")) } else { safe.push_str(run) }
+        if is_mark {
+            safe.push_str(&run.replace('<', "&lt;"));
+        } else {
+            safe.push_str(run);
+        }
         rest = after;
     }
     safe.push_str(rest);
