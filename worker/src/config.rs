@@ -39,7 +39,15 @@ pub struct Config {
 impl Config {
     /// The defaults over two servers.
     pub fn new(nats: config::Nats, redis: config::Redis) -> Self {
-        Self { nats, redis, turns: limit::TURNS_MAX, egress_allow: Vec::new(), settings_file: None, settings: None, drain_deadline: limit::DRAIN_DEADLINE }
+        Self {
+            nats,
+            redis,
+            turns: limit::TURNS_MAX,
+            egress_allow: Vec::new(),
+            settings_file: None,
+            settings: None,
+            drain_deadline: limit::DRAIN_DEADLINE,
+        }
     }
 
     /// All faults that the settings have together.

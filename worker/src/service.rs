@@ -140,7 +140,8 @@ fn kit(settings: Settings, egress: Egress, client: &Client) -> Result<Kit, Error
     let jitter = Arc::new(Seeded::new(u64::from_be_bytes(backbone::chance::bytes())));
     let models = Providers::new(settings.providers, &egress, jitter);
     let models = models.map_err(|faults| Error::Config(faults.iter().map(ToString::to_string).collect()))?;
-    let actions = Actions::new(action::Settings { egress: egress.clone(), smtp: settings.smtp, search: settings.search, timeout_min: TIMEOUT_MIN });
+    let actions =
+        Actions::new(action::Settings { egress: egress.clone(), smtp: settings.smtp, search: settings.search, timeout_min: TIMEOUT_MIN });
     let workshop = Workshop {
         actions: Arc::new(actions),
         pool: Pool::new(mcp::pool::Config { programs: settings.programs, ..mcp::pool::Config::default() }, egress.clone()),

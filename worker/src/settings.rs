@@ -119,7 +119,8 @@ pub enum Tls {
     None,
     /// In the clear until `STARTTLS`.
     #[default]
-    StartTls,
+    #[serde(rename = "starttls")]
+    Start,
     /// From the first byte.
     Implicit,
 }
@@ -200,8 +201,8 @@ pub struct Error {
     pub reason: String,
 }
 
-fn fault(path: impl Into<String>, reason: impl ToString) -> Error {
-    Error { path: path.into(), reason: reason.to_string() }
+fn fault(path: impl Into<String>, reason: impl std::fmt::Display) -> Error {
+    Error { path: path.into(), reason: format!("{reason}") }
 }
 
 impl Settings {
@@ -280,7 +281,9 @@ impl ProviderEntry {
         let key = self.key.map(|source| source.read(&format!("{path}.key"), base)).transpose()?;
         let mut prices = BTreeMap::new();
         for (name, entry) in self.prices {
-            let price = entry.resolve().ok_or_else(|| fault(format!("{path}.prices.{name}"), "must be US dollars for a million tokens, 0 or more"))?;
+            let price = entry
+                .resolve()
+                .ok_or_else(|| fault(format!("{path}.prices.{name}"), "must be US dollars for a million tokens, 0 or more"))?;
             prices.insert(name, price);
         }
         let Self { id, kind, base_url, concurrency, schemas, .. } = self;
@@ -309,7 +312,7 @@ impl SmtpEntry {
         }
         let tls = match self.tls {
             Tls::None => Security::None,
-            Tls::StartTls => Security::StartTls,
+            Tls::Start => Security::StartTls,
             Tls::Implicit => Security::Implicit,
         };
         Ok(Smtp { host: self.host, port: self.port, tls, username: self.username, password, from })
@@ -380,7 +383,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, expected) in [
-            ("providers: [{ id: a, kind: openai, key: { env: CUEPOINT_NOT_SET } }]", "providers[0].key: the environment variable CUEPOINT_NOT_SET"),
+            (
+                "providers: [{ id: a, kind: openai, key: { env: CUEPOINT_NOT_SET } }]",
+                "providers[0].key: the environment variable CUEPOINT_NOT_SET",
+            ),
             ("providers: [{ id: a, kind: openai, key: {} }]", "providers[0].key: must be one of"),
             ("providers: [{ id: a, kind: openai, prices: { m: { input: -1, output: 0 } } }]", "providers[0].prices.m: must be US dollars"),
             ("secrets: [{ name: t, file: nowhere }]", "secrets[0]: cannot read"),

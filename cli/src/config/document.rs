@@ -301,7 +301,7 @@ fn bot(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<PlacedBot> {
     let (Some(known), Some(kind)) = (&id, kind) else { return Some(PlacedBot { id, bot: None, at: None }) };
     let bot = resource::Bot { id: known.value.clone(), name, kind: kind.value, definition };
     match worker::bot::check(&bot) {
-        Ok(_) => {}
+        Ok(()) => {}
         Err(error @ DefinitionError::Kind(_)) => faults.push(Fault { at: kind.at, path: kind.path, reason: error.to_string() }),
         Err(DefinitionError::Invalid { path: inner, reason }) => {
             let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
@@ -342,7 +342,10 @@ mod tests {
     fn each_fault_names_its_line() {
         check("triggers: [", &["f.yaml:1:"]);
         check("- a", &["f.yaml:1:1: must be a mapping, not a list"]);
-        check("trigers: []", &["f.yaml:1:1: trigers: is not known here: egress, triggers, bots, skillsets, providers, secrets, smtp, search, mcp, nats are"]);
+        check(
+            "trigers: []",
+            &["f.yaml:1:1: trigers: is not known here: egress, triggers, bots, skillsets, providers, secrets, smtp, search, mcp, nats are"],
+        );
         check("triggers:\n  - id: t\n", &["f.yaml:2:5: triggers[0].bot: is missing"]);
         check("egress: { allow: ['not an address'] }\n", &["f.yaml:1:19: egress.allow[0]: "]);
         check("bots:\n  - { id: b, kind: oracle }\n", &["f.yaml:2:20: bots[0].kind: \"oracle\" is not a kind of bot"]);

@@ -69,19 +69,21 @@ impl Agent {
         if offer.notes.is_empty() {
             return prompt::build(&self.persona, turn, offer.functions);
         }
-        let skills = [&[self.persona.skills.clone()], offer.notes.as_slice()].concat().join("\n");
+        let skills = [std::slice::from_ref(&self.persona.skills), offer.notes.as_slice()].concat().join("\n");
         prompt::build(&Persona { skills, ..self.persona.clone() }, turn, offer.functions)
     }
 
     /// Why the last step ends the turn, if one of its calls was to.
     fn aborted(&self, turn: &Turn<'_>) -> Option<String> {
         let (toolbox, step) = (self.toolbox.as_ref()?, turn.steps.last()?);
-        let ended = step.calls.iter().zip(&step.outcomes).find(|(call, outcome)| {
-            toolbox.is_abort(&call.ability) && matches!(outcome.end, Some(End::Result(_)))
-        });
+        let ended = step
+            .calls
+            .iter()
+            .zip(&step.outcomes)
+            .find(|(call, outcome)| toolbox.is_abort(&call.ability) && matches!(outcome.end, Some(End::Result(_))));
         let Some(End::Result(result)) = &ended?.1.end else { return None };
         let result: Value = serde_json::from_str(result).unwrap_or_default();
-        let reason = result["aborted"].as_str().unwrap_or_default();
+        let reason = result.get("aborted").and_then(Value::as_str).unwrap_or_default();
         Some(if reason.is_empty() { "the bot called the turn off".to_owned() } else { reason.to_owned() })
     }
 

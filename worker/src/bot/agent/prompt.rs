@@ -168,35 +168,39 @@ fn past_event(message: &Message) -> String {
 }
 
 fn activity(entries: &mut Vec<Entry>, message: &Message) {
-    let event = message.meta["event"].as_str().and_then(|receipt| receipt.rsplit('.').next()?.parse().ok()).unwrap_or(0);
-    let (activity, answer) = (&message.meta["activity"], &message.meta["answer"]);
-    let id = |value: &Value| value["call"].as_str().map(|call| call_id(event, call));
-    let function = &activity["function"];
-    match (activity["type"].as_str(), id(activity), id(answer)) {
+    let text = |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let meta = &message.meta;
+    let event = text(meta, "/event").and_then(|receipt| receipt.rsplit('.').next()?.parse().ok()).unwrap_or(0);
+    let id = |pointer: &str| text(meta, pointer).map(|call| call_id(event, &call));
+    match (text(meta, "/activity/type").as_deref(), id("/activity/call"), id("/answer/call")) {
         (Some("request"), Some(id), _) => {
-            let name = function["name"].as_str().unwrap_or("unknown").to_owned();
-            let call = Call { id, name, arguments: function["arguments"].clone() };
-            match entries.last_mut() {
-                Some(Entry::Bot(assistant, outcomes)) if outcomes.is_empty() && !assistant.calls.is_empty() => assistant.calls.push(call),
-                Some(Entry::Bot(assistant, _)) if assistant.calls.is_empty() && assistant.text != NO_REPLY => assistant.calls.push(call),
-                _ => entries.push(Entry::Bot(Assistant { calls: vec![call], ..Assistant::default() }, BTreeMap::new())),
-            }
+            let name = text(meta, "/activity/function/name").unwrap_or_else(|| "unknown".to_owned());
+            let arguments = meta.pointer("/activity/function/arguments").cloned().unwrap_or_default();
+            request(entries, Call { id, name, arguments });
         }
         (Some("response"), Some(id), _) => {
-            let content = match (function.get("result"), function["error"].as_str()) {
+            let content = match (meta.pointer("/activity/function/result"), text(meta, "/activity/function/error")) {
                 (Some(result), _) => data(&result.to_string()),
-                (None, Some(error)) => format!("error: {}", data(error)),
+                (None, Some(error)) => format!("error: {}", data(&error)),
                 (None, None) => UNKNOWN.to_owned(),
             };
             conclude(entries, id, content);
         }
-        (_, _, Some(id)) => match answer["type"].as_str() {
+        (_, _, Some(id)) => match text(meta, "/answer/type").as_deref() {
             Some("said") => conclude(entries, id, data(&message.text)),
             Some("rejected") => conclude(entries, id, format!("rejected: {}", data(&message.text))),
             Some("elapsed") => conclude(entries, id, "nobody answered in time".to_owned()),
             _ => {}
         },
         _ => {}
+    }
+}
+
+/// Puts a call to those of the same answer, or to the words before it.
+fn request(entries: &mut Vec<Entry>, call: Call) {
+    match entries.last_mut() {
+        Some(Entry::Bot(assistant, outcomes)) if outcomes.is_empty() && assistant.text != NO_REPLY => assistant.calls.push(call),
+        _ => entries.push(Entry::Bot(Assistant { calls: vec![call], ..Assistant::default() }, BTreeMap::new())),
     }
 }
 
