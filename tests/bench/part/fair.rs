@@ -40,7 +40,7 @@ async fn pace(stage: &Stage, target: &Target, from: u64) -> anyhow::Result<Vec<f
                 connection.post(next).await?;
                 next += 1;
             }
-            came = watch.next(Duration::from_secs(60)) => {
+            came = watch.next(Duration::from_mins(1)) => {
                 let Some((token, at, _)) = came else { anyhow::bail!("records ceased to come") };
                 if let Some(sent_at) = sent.remove(&token) {
                     latencies_ms.push((at - sent_at).as_secs_f64() * 1_000.0);
