@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -32,7 +33,9 @@ pub fn start(logging: &Logging) -> Result<(), String> {
     let filter = EnvFilter::try_new(&logging.filter).map_err(|error| format!("--log {:?} is not a filter: {error}", logging.filter))?;
     let quiet = |text: &str| text.parse().map_err(|error| format!("{text}: {error}"));
     let filter = filter.add_directive(quiet("async_nats=error")?);
-    let registry = tracing_subscriber::registry().with(filter);
+    // rmcp repeats what servers say and what they are sent, tokens among it: nothing of that is logged, whatever the filter.
+    let is_ours = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
+    let registry = tracing_subscriber::registry().with(filter).with(is_ours);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = match logging.format {
         Format::Text => registry.with(layer).try_init(),

@@ -100,7 +100,7 @@ pub async fn apply(context: &Context, resources: &[Resource]) -> Result<Report, 
         }
     }
     let mut gone: Vec<_> = known.into_iter().filter(|(_, entry)| entry.manager == MANAGER).collect();
-    gone.sort_by(|(one, _), (other, _)| other.cmp(one)); // "trigger." before "bot."
+    gone.sort_by_key(|(key, _)| rank(key));
     for (key, entry) in gone {
         bucket.delete_expect_revision(&key, Some(entry.revision)).await.map_err(conflict(&key))?;
         report.removed.push(key);
@@ -108,12 +108,22 @@ pub async fn apply(context: &Context, resources: &[Resource]) -> Result<Report, 
     Ok(report)
 }
 
-/// The triggers and bots of the bucket; an entry that cannot be read belongs to somebody else.
+/// What names others goes before them.
+fn rank(key: &str) -> (u8, String) {
+    let group = match key.split('.').next() {
+        Some("trigger") => 0,
+        Some("bot") => 1,
+        _ => 2,
+    };
+    (group, key.to_owned())
+}
+
+/// The triggers, bots and skillsets of the bucket; an entry that cannot be read belongs to somebody else.
 async fn known(bucket: &Store) -> Result<HashMap<String, Known>, Error> {
     let reading = "read the configuration";
     let keys: Vec<String> = bucket.keys().await.map_err(broker(reading))?.try_collect().await.map_err(broker(reading))?;
     let mut known = HashMap::new();
-    for key in keys.into_iter().filter(|key| key.starts_with("trigger.") || key.starts_with("bot.")) {
+    for key in keys.into_iter().filter(|key| ["trigger.", "bot.", "skillset."].iter().any(|group| key.starts_with(group))) {
         let Some(entry) = bucket.entry(&key).await.map_err(broker(reading))? else { continue };
         if entry.operation != Operation::Put {
             continue;
@@ -161,7 +171,7 @@ mod tests {
         check(&context, &[bot("a", "{}"), bot("b", "[]")], [&["bot.a"], &[], &[]], 1).await;
         let refused = apply(&context, &[bot("c", "{}"), bot("theirs", "[]")]).await.unwrap_err();
         assert!(matches!(refused, Error::Foreign { .. }), "{refused}");
-        check(&context, &[], [&[], &[], &["bot.b", "bot.a"]], 0).await;
+        check(&context, &[], [&[], &[], &["bot.a", "bot.b"]], 0).await;
         assert!(bucket.get("bot.theirs").await.unwrap().is_some());
         server.stop().await.unwrap();
         std::fs::remove_dir_all(directory).unwrap();

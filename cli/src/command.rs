@@ -10,7 +10,8 @@
 //! - [`cancel`]: a turn called off;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
-//! - [`session_token`]: the token of a session string.
+//! - [`session_token`]: the token of a session string;
+//! - [`mcp_probe`]: the tools of a server.
 
 pub mod answer;
 pub mod apply;
@@ -19,6 +20,7 @@ pub mod check;
 pub mod dead;
 pub mod dev;
 pub mod follow;
+pub mod mcp_probe;
 pub mod send;
 pub mod session_token;
 pub mod setup;
@@ -79,6 +81,15 @@ pub enum Error {
     /// A dead letter cannot be replayed.
     #[error(transparent)]
     Replay(#[from] dead::ReplayError),
+    /// No HTTP client can be set up.
+    #[error("cannot set up an HTTP client")]
+    Http {
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// A server of tools refuses, or is not there.
+    #[error(transparent)]
+    Mcp(#[from] mcp::error::Error),
     /// The whole system does not run.
     #[error(transparent)]
     Dev(#[from] dev::Error),

@@ -48,6 +48,8 @@ enum Command {
     Dead(command::dead::Options),
     /// Prints the token of a session string, for direct publishers.
     SessionToken(command::session_token::Options),
+    /// Lists the tools of an MCP server, and calls one.
+    McpProbe(Box<command::mcp_probe::Options>),
 }
 
 impl Cli {
@@ -140,6 +142,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Tail(options) => command::tail::run(&options).await,
             Command::Dead(options) => command::dead::run(&options).await,
             Command::SessionToken(options) => command::session_token::run(&options),
+            Command::McpProbe(options) => command::mcp_probe::run(&options).await,
         }
     };
     tokio::select! {

@@ -21,7 +21,8 @@ pub enum Error {
 /// A document's triggers with their secrets, and its bots, as the broker's configuration holds them.
 pub(crate) fn resolve(document: &Document, data: &Data) -> Result<Vec<Resource>, Error> {
     let mut faults = Vec::new();
-    let mut resources: Vec<_> = document.bots.iter().cloned().map(Resource::Bot).collect();
+    let mut resources: Vec<_> = document.skillsets.iter().cloned().map(Resource::Skillset).collect();
+    resources.extend(document.bots.iter().cloned().map(Resource::Bot));
     for trigger in &document.triggers {
         match of(trigger, data)? {
             Ok(secret) => resources.push(Resource::Trigger(with(trigger, &secret))),

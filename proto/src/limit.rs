@@ -169,5 +169,7 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 pub const FETCH_TIMEOUT_MAX: Duration = Duration::from_mins(5);
 /// Largest response body of an outgoing HTTP call that is kept, in bytes.
 pub const FETCH_BYTES_MAX: usize = 128 * 1024;
+/// How long a request to a tool or service may take unless the ability says otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many redirects an outgoing HTTP call follows.
 pub const FETCH_REDIRECTS_MAX: usize = 5;

@@ -49,6 +49,10 @@ impl Directory for Actor {
         (*id == self.trigger.id).then(|| Arc::clone(&self.trigger))
     }
 
+    fn triggers(&self) -> Vec<TriggerId> {
+        vec![self.trigger.id.clone()]
+    }
+
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable> {
         Ok(*id == self.trigger.id)
     }

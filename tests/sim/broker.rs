@@ -5,12 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backbone::journal::Entry;
 use bytes::Bytes;
-use proto::id::{EventSeq, SessionKey, WorkerId};
+use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::limit;
 use tokio::time::Instant;
 use worker::port::{Broker, Delivery, HandOver, Inbox, NotAppended, Reply, Settle, Timer, Unavailable, Waiting};
 
-use crate::world::{Logged, World};
+use crate::world::{Logged, Stored, World};
 
 /// One worker's connection.
 pub(crate) struct SimBroker {
@@ -78,6 +78,14 @@ impl Broker for SimBroker {
         self.pass().await?;
         let state = self.world.state();
         Ok(state.first(Inbox::Event, session, after))
+    }
+
+    async fn first_of(&self, trigger: &TriggerId, after: EventSeq) -> Result<Option<(SessionKey, u64)>, Unavailable> {
+        self.pass().await?;
+        let state = self.world.state();
+        let is_it = |stored: &Stored| stored.inbox == Inbox::Event && !stored.is_acked && stored.session.trigger == *trigger;
+        let found = state.events.range(after.seq + 1..).find(|(_, stored)| is_it(stored));
+        Ok(found.map(|(seq, stored)| (stored.session.clone(), *seq)))
     }
 
     async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {

@@ -102,7 +102,8 @@ fn is_dead(record: &Record) -> bool {
 fn check_session(session: &SessionKey, records: &[&Record]) {
     let mut cursor: Option<EventSeq> = None;
     let mut open: Option<EventSeq> = None;
-    for record in records {
+    // A record between two turns is about the event before it, which has ended.
+    for record in records.iter().filter(|record| !record.is_idle()) {
         let at = format!("{session}: {record:?}");
         if record.is_idle() {
             // An answer from outside that came between two turns: it is closed by a record and changes nothing.

@@ -91,6 +91,17 @@ impl Node {
         status.expect("a child can be waited for")
     }
 
+    /// Whether it has ended by itself, without having been asked to; it is not waited for.
+    pub fn has_died(&mut self) -> bool {
+        let Life::Child(child) = &mut self.life else { return false };
+        let is_gone = child.try_wait().is_ok_and(|status| status.is_some());
+        if is_gone {
+            self.life = Life::Ended;
+            self.was_killed = true;
+        }
+        is_gone
+    }
+
     /// Whether it runs, as far as is known.
     pub fn is_running(&self) -> bool {
         !matches!(self.life, Life::Ended)

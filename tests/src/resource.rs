@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Trigger};
+use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Skillset, Trigger};
 use serde_json::Value;
 
 /// The secret of a trigger that was given no other.
@@ -94,6 +94,19 @@ fn bot(id: &str, kind: &str, definition: &Value) -> Resource {
 #[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
 pub fn rules(id: &str, definition: Value) -> Resource {
     bot(id, "rules", &definition)
+}
+
+/// A bot that asks a model.
+#[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
+pub fn agent(id: &str, definition: Value) -> Resource {
+    bot(id, "agent", &definition)
+}
+
+/// A skillset with these abilities.
+#[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
+pub fn skillset(id: &str, abilities: Value) -> Resource {
+    let definition = serde_json::json!({ "name": id, "abilities": abilities }).to_string();
+    Resource::Skillset(Skillset { id: id.parse().expect("a skillset id"), name: id.to_owned(), description: String::new(), definition })
 }
 
 /// A bot that follows a script.

@@ -25,6 +25,8 @@ pub struct Setup {
     pub(crate) body_bytes: usize,
     pub(crate) followers: usize,
     pub(crate) drain_deadline: Duration,
+    pub(crate) settings: Option<String>,
+    pub(crate) fatal: Option<String>,
 }
 
 impl Setup {
@@ -37,6 +39,8 @@ impl Setup {
             body_bytes: limit::BODY_BYTES_MAX,
             followers: gateway::config::Bounds::default().followers,
             drain_deadline: limit::DRAIN_DEADLINE,
+            settings: None,
+            fatal: None,
         }
     }
 
@@ -78,6 +82,18 @@ impl Setup {
     #[must_use]
     pub fn body_bytes(self, body_bytes: usize) -> Self {
         Self { body_bytes, ..self }
+    }
+
+    /// What a worker lends its bots, as YAML.
+    #[must_use]
+    pub fn settings(self, settings: impl Into<String>) -> Self {
+        Self { settings: Some(settings.into()), ..self }
+    }
+
+    /// The point at which a worker kills itself; it must be a child.
+    #[must_use]
+    pub fn fatal(self, point: impl Into<String>) -> Self {
+        Self { fatal: Some(point.into()), ..self }
     }
 
     /// How many readers may follow a gateway.

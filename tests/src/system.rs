@@ -224,11 +224,17 @@ impl System {
     /// Starts a worker; its index.
     pub async fn start_worker(&mut self, setup: Setup) -> usize {
         let (nats, redis) = self.servers(&setup);
+        let settings = setup.settings.as_ref().map(|text| {
+            let file = self.scratch.path().join(format!("settings-{}.yaml", self.workers.len()));
+            std::fs::write(&file, text).expect("the scratch directory can be written to");
+            file
+        });
         let node = match setup.place {
             Place::Here => {
                 let mut config = worker::config::Config::new(nats, redis);
                 config.turns = setup.turns;
                 config.drain_deadline = setup.drain_deadline;
+                config.settings_file = settings;
                 config.egress_allow = vec!["127.0.0.1".parse().expect("an address")];
                 let shutdown = CancellationToken::new();
                 let running = worker::service::start(config, shutdown.clone()).await.expect("the worker starts");
@@ -239,7 +245,10 @@ impl System {
                 let (turns, deadline) = (setup.turns.to_string(), format!("{}ms", setup.drain_deadline.as_millis()));
                 let flags = ["worker", "--nats", &nats.url, "--redis", &redis.url, "--egress-allow", "127.0.0.1"];
                 let flags = flags.into_iter().chain(["--turns", &turns, "--drain-deadline", &deadline]);
-                Node::child(&self.node, &flags.map(str::to_owned).collect::<Vec<String>>()).await
+                let mut flags = flags.map(str::to_owned).collect::<Vec<String>>();
+                flags.extend(settings.into_iter().flat_map(|file| ["--settings".to_owned(), file.display().to_string()]));
+                flags.extend(setup.fatal.into_iter().flat_map(|point| ["--fatal".to_owned(), point]));
+                Node::child(&self.node, &flags).await
             }
         };
         self.workers.push(node);

@@ -12,7 +12,8 @@ use proto::wire::{Call, Doubt, Input, Wait};
 use serde_json::Value;
 
 mod echo;
-mod fetch;
+pub mod message;
+pub mod toolbox;
 pub mod standard;
 
 /// What abilities may know of a turn.

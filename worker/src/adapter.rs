@@ -1,5 +1,6 @@
 //! The seams over the real world.
 
+pub mod courier;
 pub mod intake;
 pub mod ledger;
 pub mod live;

@@ -8,19 +8,25 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::answer::Delta;
+use model::providers::Providers;
 use proto::code::Code;
-use proto::id::SkillsetId;
+use proto::id::{EventSeq, SkillsetId};
 use proto::message::Message;
 use proto::resource::{self, Limits, Skillset};
 use proto::wire::{self, Call, Doubt, Input, Outcome};
 
-use crate::ability::Abilities;
+use crate::ability::toolbox::{Toolbox, Workshop};
+use crate::ability::{Abilities, Facts};
 use crate::budget::Spent;
 
+mod agent;
 pub mod limits;
 mod node;
 mod rules;
 mod scripted;
+
+/// The kind of bot that asks a model.
+const AGENT: &str = "agent";
 
 /// Why a bot could not answer. The turn fails with this code and text.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +49,7 @@ impl Error {
 #[derive(Debug, thiserror::Error)]
 pub enum DefinitionError {
     /// This build knows no such kind.
-    #[error("{0:?} is not a kind of bot: rules and scripted are")]
+    #[error("{0:?} is not a kind of bot: agent, rules and scripted are")]
     Kind(String),
     /// The definition does not fit the kind's schema.
     #[error("{path}: {reason}")]
@@ -58,6 +64,10 @@ pub enum DefinitionError {
 /// What a bot sees.
 #[derive(Clone, Copy)]
 pub struct Turn<'a> {
+    /// Its place among the events.
+    pub event: EventSeq,
+    /// Who and where, for abilities.
+    pub facts: &'a Facts,
     /// The event.
     pub input: &'a Input,
     /// The ordinal of the turn in its conversation, from 1.
@@ -174,6 +184,10 @@ pub trait Bot: Send + Sync {
 pub struct Kit {
     /// The abilities of a bot without a skillset.
     pub standard: Arc<dyn Abilities>,
+    /// What abilities of a skillset are done with.
+    pub workshop: Workshop,
+    /// Who serves models.
+    pub models: Providers,
 }
 
 /// A bot that is ready to think, and what it can do.
@@ -185,13 +199,40 @@ pub struct Made {
     pub abilities: Arc<dyn Abilities>,
 }
 
-/// Makes a bot from its definition.
-pub fn make(bot: &resource::Bot, _skillset: Option<&Skillset>, kit: &Kit) -> Result<Made, DefinitionError> {
-    Ok(Made { bot: compile(bot)?, abilities: Arc::clone(&kit.standard) })
+/// Makes a bot from its definition and its skillset, where it names one.
+pub fn make(bot: &resource::Bot, skillset: Option<&Skillset>, kit: &Kit) -> Result<Made, DefinitionError> {
+    if bot.kind != AGENT {
+        return Ok(Made { bot: simple(bot)?, abilities: Arc::clone(&kit.standard) });
+    }
+    let definition = agent::read(&bot.definition)?;
+    let toolbox = match (&definition.skillset, skillset) {
+        (None, _) => None,
+        (Some(_), Some(skillset)) => {
+            let workshop = kit.workshop.clone();
+            let toolbox = Toolbox::new(read_skillset(skillset)?, definition.asks_leave, workshop);
+            Some(Arc::new(toolbox.map_err(|reason| DefinitionError::Invalid { path: "skillset".to_owned(), reason })?))
+        }
+        (Some(id), None) => {
+            return Err(DefinitionError::Invalid { path: "skillset".to_owned(), reason: format!("the skillset {id} does not exist") });
+        }
+    };
+    let abilities = toolbox.as_ref().map_or_else(|| Arc::clone(&kit.standard), |toolbox| Arc::clone(toolbox) as Arc<dyn Abilities>);
+    Ok(Made { bot: Arc::new(agent::Agent::new(definition, toolbox, kit)?), abilities })
 }
 
-/// Checks a definition by making the bot.
-pub fn compile(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
+/// Reads the abilities of a skillset.
+pub fn read_skillset(skillset: &Skillset) -> Result<skillset::set::Skillset, DefinitionError> {
+    let invalid = |reason: String| DefinitionError::Invalid { path: String::new(), reason };
+    let definition: skillset::set::Definition = serde_json::from_str(&skillset.definition).map_err(|error| invalid(error.to_string()))?;
+    skillset::set::Skillset::parse(definition).map_err(|errors| invalid(errors.to_string()))
+}
+
+/// Checks a definition, as far as that can be done without a deployment.
+pub fn check(bot: &resource::Bot) -> Result<(), DefinitionError> {
+    if bot.kind == AGENT { agent::read(&bot.definition).map(drop) } else { simple(bot).map(drop) }
+}
+
+fn simple(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
     match bot.kind.as_str() {
         "rules" => Ok(Arc::new(rules::Rules::parse(&bot.definition)?)),
         "scripted" => Ok(Arc::new(scripted::Scripted::parse(&bot.definition)?)),
@@ -201,7 +242,7 @@ pub fn compile(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
 
 /// The skillset that a bot's definition names.
 pub fn skillset_of(bot: &resource::Bot) -> Option<SkillsetId> {
-    if bot.kind != "agent" {
+    if bot.kind != AGENT {
         return None;
     }
     let definition: serde_json::Value = serde_json::from_str(&bot.definition).ok()?;

@@ -1,11 +1,14 @@
 //! How a worker is set up.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use backbone::config;
 use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
+
+use crate::settings::Settings;
 
 /// All settings of a worker.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +25,12 @@ pub struct Config {
     /// Addresses, networks or hosts that abilities may reach although they are not public.
     #[arg(long, env = "CUEPOINT_EGRESS_ALLOW", value_delimiter = ',')]
     pub egress_allow: Vec<Allow>,
+    /// What the deployment lends its bots: models, secrets, mail, search, programs, subjects.
+    #[arg(long = "settings", env = "CUEPOINT_SETTINGS", value_name = "FILE")]
+    pub settings_file: Option<PathBuf>,
+    /// The same, for a worker that is started from within a program.
+    #[arg(skip)]
+    pub settings: Option<Settings>,
     /// How long a clean shutdown may take; Kubernetes' grace period must be longer.
     #[arg(long, env = "CUEPOINT_DRAIN_DEADLINE", value_parser = humantime::parse_duration, default_value = "25s")]
     pub drain_deadline: Duration,
@@ -30,7 +39,15 @@ pub struct Config {
 impl Config {
     /// The defaults over two servers.
     pub fn new(nats: config::Nats, redis: config::Redis) -> Self {
-        Self { nats, redis, turns: limit::TURNS_MAX, egress_allow: Vec::new(), drain_deadline: limit::DRAIN_DEADLINE }
+        Self {
+            nats,
+            redis,
+            turns: limit::TURNS_MAX,
+            egress_allow: Vec::new(),
+            settings_file: None,
+            settings: None,
+            drain_deadline: limit::DRAIN_DEADLINE,
+        }
     }
 
     /// All faults that the settings have together.

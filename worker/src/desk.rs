@@ -47,6 +47,8 @@ pub struct Arrival {
 pub(crate) struct Origin {
     /// The owner that is known to be gone.
     pub(crate) from: Option<WorkerId>,
+    /// Whether no delivery brought it.
+    is_found: bool,
     hops: u8,
 }
 
@@ -201,6 +203,20 @@ impl Desk {
 
     /// Takes up a session without a delivery: a dead worker had it.
     pub(crate) fn adopt(self: &Arc<Self>, session: SessionKey, from: WorkerId) {
+        self.find(session, Origin { from: Some(from), is_found: true, hops: 0 });
+    }
+
+    /// Takes up a session whose delivery stands behind others.
+    pub(crate) fn scout(self: &Arc<Self>, session: SessionKey) {
+        self.find(session, Origin { is_found: true, ..Origin::default() });
+    }
+
+    /// Whether turns of a trigger could begin at once.
+    pub(crate) fn is_open(&self, trigger: &TriggerId) -> bool {
+        self.gates_of(trigger).iter().all(|gate| !self.gates.is_shut(gate))
+    }
+
+    fn find(self: &Arc<Self>, session: SessionKey, origin: Origin) {
         let Some(epoch) = self.epoch() else { return };
         let mailbox = {
             let mut map = self.map();
@@ -211,7 +227,7 @@ impl Desk {
             map.insert(session, Arc::clone(&mailbox));
             mailbox
         };
-        self.start(mailbox, Origin { from: Some(from), hops: 0 });
+        self.start(mailbox, origin);
     }
 
     fn start(self: &Arc<Self>, mailbox: Arc<Mailbox>, origin: Origin) {
@@ -244,7 +260,7 @@ impl Desk {
                 return;
             }
         }
-        let stop = Drain::new(self, mailbox, origin.from.is_some()).run().await;
+        let stop = Drain::new(self, mailbox, origin.is_found).run().await;
         self.end(mailbox, stop).await;
     }
 
@@ -301,7 +317,7 @@ impl Desk {
             HandOver::Late => self.put_off(&delivery.reply, left.min(limit::NAK_MAX)).await,
             HandOver::NoResponders => {
                 self.notice_death(owner);
-                self.place(delivery, false, Origin { from: Some(owner.clone()), hops: hops + 1 });
+                self.place(delivery, false, Origin { from: Some(owner.clone()), is_found: true, hops: hops + 1 });
             }
         }
     }

@@ -11,7 +11,9 @@
 //! - [`budget`]: what turns may take;
 //! - [`gate`]: how many turns run at once;
 //! - [`upkeep`]: renewal, progress and heartbeat;
+//! - [`scout`]: a trigger's backlog does not hold the others up;
 //! - [`adoption`]: a dead worker's sessions go on at once;
+//! - [`settings`] and [`secret`]: what a deployment lends its bots;
 //! - [`bot`] and [`ability`]: who answers, and what it can do;
 //! - [`roster`]: triggers and compiled bots from the catalogue;
 //! - [`adapter`]: the seams over NATS, Redis and the operating system.
@@ -32,7 +34,10 @@ pub mod port;
 pub mod position;
 pub mod readback;
 pub mod roster;
+pub mod scout;
+pub mod secret;
 pub mod service;
+pub mod settings;
 pub mod transcript;
 pub mod turn;
 pub mod upkeep;

@@ -132,6 +132,8 @@ pub trait Broker: Send + Sync {
     async fn next(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
     /// The first waiting event of a session after a sequence.
     async fn next_from_leader(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
+    /// The first waiting event of any session of a trigger after a sequence: its session and place.
+    async fn first_of(&self, trigger: &TriggerId, after: EventSeq) -> Result<Option<(SessionKey, u64)>, Unavailable>;
     /// The first waiting answer of a session after a sequence, from the leader.
     async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable>;
     /// Has an answer put into a session's inbox at a time; set again under the same id, it replaces the one before.
@@ -200,6 +202,8 @@ pub trait Leases: Send + Sync {
 pub trait Directory: Send + Sync {
     /// A trigger as this process knows it.
     fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>>;
+    /// All triggers that this process knows.
+    fn triggers(&self) -> Vec<TriggerId>;
     /// Whether a trigger exists for certain; asks the leader where this process knows none.
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable>;
     /// What a turn of a trigger goes by, as this process knows it now.

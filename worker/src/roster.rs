@@ -119,6 +119,10 @@ impl Directory for Roster {
         self.catalogue.trigger(id)
     }
 
+    fn triggers(&self) -> Vec<TriggerId> {
+        self.catalogue.snapshot().triggers.keys().cloned().collect()
+    }
+
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable> {
         if self.catalogue.trigger(id).is_some() {
             return Ok(true);

@@ -6,16 +6,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use action::{Actions, TIMEOUT_MIN};
 use async_nats::Client;
 use backbone::catalogue::Catalogue;
 use backbone::nats;
 use backbone::redis::Redis;
+use egress::Egress;
 use egress::policy::Policy;
+use mcp::pool::Pool;
+use model::jitter::Seeded;
+use model::providers::Providers;
 use proto::id::WorkerId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ability::standard::Standard;
+use crate::ability::toolbox::Workshop;
+use crate::adapter::courier::NatsCourier;
 use crate::adapter::ledger::RedisLedger;
 use crate::adapter::live::NatsLive;
 use crate::adapter::nats::Nats;
@@ -27,6 +34,7 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::port::{Leases as _, Ports, Tasks};
 use crate::roster::Roster;
+use crate::settings::Settings;
 use crate::upkeep;
 
 /// How often a broker of the wrong version is looked for.
@@ -67,11 +75,19 @@ pub struct Running {
 
 /// Starts a worker in the background; it stops once `shutdown` is cancelled.
 pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, Error> {
+    start_over(config, shutdown, |ports| ports).await
+}
+
+/// Starts a worker whose seams are wrapped first, for tests that end it at certain points.
+pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl FnOnce(Ports) -> Ports) -> Result<Running, Error> {
     config.validate().map_err(Error::Config)?;
     let id = WorkerId::of_random(backbone::chance::bytes());
     let client = nats::connect(&config.nats, &format!("worker {id}")).await?;
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
-    let abilities = Standard::new(Policy { allow: config.egress_allow.clone() }).map_err(Error::Abilities)?;
+    let settings = settings(&config)?;
+    let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
+    let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
+    let kit = kit(settings, egress, &client)?;
     let tasks = Tasks::default();
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
@@ -79,14 +95,14 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
-        directory: Arc::new(Roster::new(catalogue.clone(), Kit { standard: Arc::new(abilities) })),
+        directory: Arc::new(Roster::new(catalogue.clone(), kit)),
         ledger: Arc::new(RedisLedger::new(Arc::clone(&redis), Arc::new(SystemClock))),
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         tasks: tasks.clone(),
     };
-    let desk = Desk::new(ports, id.clone(), config.turns, shutdown.clone());
+    let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
     let (intake_desk, intake_client, offers_client) = (Arc::clone(&desk), client.clone(), client.clone());
     let (offers_desk, offers_ended) = (Arc::clone(&desk), offers.clone());
@@ -109,6 +125,31 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     });
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
     Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
+}
+
+fn settings(config: &Config) -> Result<Settings, Error> {
+    match (&config.settings, &config.settings_file) {
+        (Some(settings), _) => Ok(settings.clone()),
+        (None, Some(file)) => Settings::load(file).map_err(|error| Error::Config(vec![error.to_string()])),
+        (None, None) => Ok(Settings::default()),
+    }
+}
+
+/// What bots are made with.
+fn kit(settings: Settings, egress: Egress, client: &Client) -> Result<Kit, Error> {
+    let jitter = Arc::new(Seeded::new(u64::from_be_bytes(backbone::chance::bytes())));
+    let models = Providers::new(settings.providers, &egress, jitter);
+    let models = models.map_err(|faults| Error::Config(faults.iter().map(ToString::to_string).collect()))?;
+    let actions =
+        Actions::new(action::Settings { egress: egress.clone(), smtp: settings.smtp, search: settings.search, timeout_min: TIMEOUT_MIN });
+    let workshop = Workshop {
+        actions: Arc::new(actions),
+        pool: Pool::new(mcp::pool::Config { programs: settings.programs, ..mcp::pool::Config::default() }, egress.clone()),
+        courier: Arc::new(NatsCourier::new(client.clone())),
+        subjects: settings.subjects,
+        vault: settings.vault,
+    };
+    Ok(Kit { standard: Arc::new(Standard::new(egress)), workshop, models })
 }
 
 /// Waits for a broker that can be used and for the configuration.

@@ -10,10 +10,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use crate::desk::Desk;
 use crate::mailbox::{Lease, Mailbox};
 use crate::port::Settle;
+use crate::scout;
 
-/// Starts the three loops; they end with the desk's tasks.
+/// Starts the loops; they end with the desk's tasks.
 pub fn start(desk: &Arc<Desk>) {
     let (renewing, progressing, beating) = (Arc::clone(desk), Arc::clone(desk), Arc::clone(desk));
+    desk.ports.tasks.spawn(scout::run(Arc::clone(desk)));
     desk.ports.tasks.spawn(async move {
         let mut due = ticks(limit::RENEW_EVERY);
         loop {

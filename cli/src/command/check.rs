@@ -18,6 +18,7 @@ pub struct Options {
 /// Reads the file; environment variables and secret files that it names are not looked at.
 pub fn run(options: &Options) -> Result<(), Error> {
     let document = Document::load(&options.file)?;
-    let (triggers, bots) = (document.triggers.len(), document.bots.len());
-    Ok(output::line(format!("{}: right; triggers: {triggers}, bots: {bots}", options.file.display()))?)
+    let (triggers, bots, skillsets) = (document.triggers.len(), document.bots.len(), document.skillsets.len());
+    let skillsets = if skillsets > 0 { format!(", skillsets: {skillsets}") } else { String::new() };
+    Ok(output::line(format!("{}: right; triggers: {triggers}, bots: {bots}{skillsets}", options.file.display()))?)
 }

@@ -58,6 +58,9 @@ pub enum Error {
     /// A secret is not to be had.
     #[error(transparent)]
     Secret(#[from] secret::Error),
+    /// What the deployment lends its bots is not to be had.
+    #[error(transparent)]
+    Settings(#[from] worker::settings::Error),
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] data::Error),

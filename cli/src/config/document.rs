@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use egress::policy::Allow;
-use proto::id::{BotId, TriggerId};
+use proto::id::{BotId, SkillsetId, TriggerId};
 use proto::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX};
 use proto::resource::{self, Busy, Limits};
 use worker::bot::DefinitionError;
+use worker::settings;
 
 use super::fault::{Fault, Faults};
 use super::fields::{self, Fields, Placed};
 use super::tree::{self, Node, Place, Value};
+use super::{lent, skillset};
 
 /// A file that was found to be right.
 #[derive(Debug)]
@@ -27,6 +29,12 @@ pub struct Document {
     pub triggers: Vec<Trigger>,
     /// Who answers them.
     pub bots: Vec<resource::Bot>,
+    /// What they may do.
+    pub skillsets: Vec<resource::Skillset>,
+    /// What the deployment lends them; what it names is still to be fetched.
+    pub lent: settings::Document,
+    /// Where files that it names are looked for.
+    pub base: PathBuf,
 }
 
 /// Where events come in; the secret is still to be fetched.
@@ -124,10 +132,21 @@ fn read(root: &Node, file: &str, base: &Path, faults: &mut Vec<Fault>) -> Option
     let triggers: Vec<_> = triggers.into_iter().filter_map(|(node, path)| trigger(node, path, base, faults)).collect();
     let bots = fields.list("bots", faults);
     let bots: Vec<_> = bots.into_iter().filter_map(|(node, path)| bot(node, &path, faults)).collect();
+    let skillsets = fields.list("skillsets", faults);
+    let skillsets: Vec<_> = skillsets.into_iter().filter_map(|(node, path)| skillset::read(node, &path, faults)).collect();
+    let lent = lent::take(&mut fields, faults);
     fields.finish(faults);
 
     refuse_twins(triggers.iter().filter_map(|trigger| trigger.id.as_ref()), faults);
     refuse_twins(bots.iter().filter_map(|bot| bot.id.as_ref()), faults);
+    refuse_twins(skillsets.iter().filter_map(|skillset| skillset.id.as_ref()), faults);
+    let is_skillset = |id: &SkillsetId| skillsets.iter().any(|known| known.id.as_ref().is_some_and(|known| known.value == *id));
+    for bot in bots.iter().filter_map(|bot| bot.bot.as_ref().zip(bot.at.as_ref())) {
+        let (bot, (at, path)) = bot;
+        if let Some(id) = worker::bot::skillset_of(bot).filter(|id| !is_skillset(id)) {
+            faults.push(Fault { at: *at, path: format!("{path}.skillset"), reason: format!("there is no skillset {id} in this file") });
+        }
+    }
     let is_bot = |id: &BotId| bots.iter().any(|bot| bot.id.as_ref().is_some_and(|bot| bot.value == *id));
     for bot in triggers.iter().filter_map(|trigger| trigger.bot.as_ref()).filter(|bot| !is_bot(&bot.value)) {
         faults.push(Fault { at: bot.at, path: bot.path.clone(), reason: format!("there is no bot {} in this file", bot.value) });
@@ -137,6 +156,9 @@ fn read(root: &Node, file: &str, base: &Path, faults: &mut Vec<Fault>) -> Option
         egress,
         triggers: triggers.into_iter().filter_map(|trigger| trigger.trigger).collect(),
         bots: bots.into_iter().filter_map(|bot| bot.bot).collect(),
+        skillsets: skillsets.into_iter().filter_map(|skillset| skillset.skillset).collect(),
+        lent,
+        base: base.to_owned(),
     })
 }
 
@@ -266,6 +288,8 @@ fn secret(node: &Node, path: String, base: &Path, faults: &mut Vec<Fault>) -> Op
 struct PlacedBot {
     id: Option<Placed<BotId>>,
     bot: Option<resource::Bot>,
+    /// Where it stands, for what is wrong across the file.
+    at: Option<(Place, String)>,
 }
 
 fn bot(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<PlacedBot> {
@@ -274,17 +298,17 @@ fn bot(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<PlacedBot> {
     let name = fields.text("name", faults);
     let kind = fields.parse::<String>("kind", faults);
     let definition = fields.into_json().to_string();
-    let (Some(known), Some(kind)) = (&id, kind) else { return Some(PlacedBot { id, bot: None }) };
+    let (Some(known), Some(kind)) = (&id, kind) else { return Some(PlacedBot { id, bot: None, at: None }) };
     let bot = resource::Bot { id: known.value.clone(), name, kind: kind.value, definition };
-    match worker::bot::compile(&bot) {
-        Ok(_) => {}
+    match worker::bot::check(&bot) {
+        Ok(()) => {}
         Err(error @ DefinitionError::Kind(_)) => faults.push(Fault { at: kind.at, path: kind.path, reason: error.to_string() }),
         Err(DefinitionError::Invalid { path: inner, reason }) => {
             let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };
             faults.push(Fault { at: node.place_of(&inner), path: format!("{path}{dot}{inner}"), reason });
         }
     }
-    Some(PlacedBot { id, bot: Some(bot) })
+    Some(PlacedBot { id, bot: Some(bot), at: Some((node.at, path.to_owned())) })
 }
 
 #[cfg(test)]
@@ -318,7 +342,10 @@ mod tests {
     fn each_fault_names_its_line() {
         check("triggers: [", &["f.yaml:1:"]);
         check("- a", &["f.yaml:1:1: must be a mapping, not a list"]);
-        check("trigers: []", &["f.yaml:1:1: trigers: is not known here: egress, triggers, bots are"]);
+        check(
+            "trigers: []",
+            &["f.yaml:1:1: trigers: is not known here: egress, triggers, bots, skillsets, providers, secrets, smtp, search, mcp, nats are"],
+        );
         check("triggers:\n  - id: t\n", &["f.yaml:2:5: triggers[0].bot: is missing"]);
         check("egress: { allow: ['not an address'] }\n", &["f.yaml:1:19: egress.allow[0]: "]);
         check("bots:\n  - { id: b, kind: oracle }\n", &["f.yaml:2:20: bots[0].kind: \"oracle\" is not a kind of bot"]);

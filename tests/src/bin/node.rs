@@ -15,7 +15,10 @@ enum Arguments {
     /// Runs turns.
     Worker {
         #[command(flatten)]
-        config: worker::config::Config,
+        config: Box<worker::config::Config>,
+        /// Where it kills itself.
+        #[arg(long)]
+        fatal: Option<String>,
         #[command(flatten)]
         logging: Logging,
     },
@@ -44,9 +47,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let shutdown = CancellationToken::new();
     match Arguments::parse() {
-        Arguments::Worker { config, logging } => {
+        Arguments::Worker { config, fatal, logging } => {
             logging::start(&logging).map_err(anyhow::Error::msg)?;
-            let running = worker::service::start(config, shutdown.clone()).await?;
+            let fatal = fatal.map(tests::fatal::Fatal::at);
+            let wrap = |ports| if let Some(fatal) = &fatal { tests::fatal::wrap(ports, fatal) } else { ports };
+            let running = worker::service::start_over(*config, shutdown.clone(), wrap).await?;
             say(&running.id)?;
             terminated().await?;
             shutdown.cancel();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
+mod agent;
 mod busy;
 mod cancel;
 mod cluster;
@@ -11,6 +12,7 @@ mod door;
 mod drain;
 mod epoch;
 mod key;
+mod kill;
 mod live;
 mod order;
 mod peer;

@@ -137,3 +137,25 @@ async fn an_idle_session_is_let_go_after_its_linger() {
     eventually("the lease is given back", proto::limit::LINGER + Duration::from_secs(1), is_free).await;
     system.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_of_one_trigger_holds_no_other_up() {
+    let mut system = system()
+        .with(scripted("slow", json!({ "latency": "200ms" })))
+        .with(trigger("flood").bot("slow"))
+        .with(trigger("orders").bot("slow"))
+        .gateways(1, &Setup::here())
+        .start()
+        .await;
+    Load { trigger: "flood", events: 400, sessions: 400, every: Duration::ZERO }.send(&system).await;
+    system.start_worker(Setup::here().turns(16)).await;
+    for number in 0..8 {
+        let answer = system.call("orders").said(&format!("o{number}"), "quick").query("wait=30").send().await.ok();
+        assert_eq!(answer.str("/status"), "completed");
+    }
+    let done = terminals(&system.view().log().await).filter(|logged| logged.session.trigger.as_str() == "flood").count();
+    // In the order of the stream, every one of the flood would have been begun before the first order.
+    assert!(done < 300, "{done} of the flood were done before eight orders");
+    system.settled(SOON * 3).await;
+    system.finish().await;
+}

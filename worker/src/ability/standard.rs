@@ -1,23 +1,23 @@
 //! The built-in abilities, by name.
 
+use action::arguments;
 use async_trait::async_trait;
-use egress::policy::Policy;
+use egress::Egress;
 use proto::wire::{Call, Doubt};
 use serde_json::Value;
 
-use super::fetch::Fetch;
-use super::{Abilities, Facts, echo, fetch};
+use super::{Abilities, Facts, echo};
 
 /// The built-in abilities.
 #[derive(Debug)]
 pub struct Standard {
-    fetch: Fetch,
+    egress: Egress,
 }
 
 impl Standard {
-    /// Sets the abilities up; `policy` says where `fetch` may go.
-    pub fn new(policy: Policy) -> Result<Self, reqwest::Error> {
-        Ok(Self { fetch: Fetch::new(policy)? })
+    /// Sets the abilities up; `egress` says where `fetch` may go.
+    pub fn new(egress: Egress) -> Self {
+        Self { egress }
     }
 }
 
@@ -26,7 +26,7 @@ impl Abilities for Standard {
     fn doubt(&self, ability: &str, arguments: &Value) -> Doubt {
         match ability {
             "echo" => Doubt::Retry,
-            "fetch" => fetch::doubt(arguments),
+            "fetch" => arguments::doubt(arguments),
             _ => Doubt::Fail,
         }
     }
@@ -35,7 +35,7 @@ impl Abilities for Standard {
         let arguments = serde_json::from_str(&call.arguments).map_err(|error| format!("the arguments are no JSON: {error}"))?;
         match call.ability.as_str() {
             "echo" => Ok(echo::run(&arguments)),
-            "fetch" => self.fetch.run(arguments, idempotency_key).await,
+            "fetch" => arguments::fetch(&self.egress, arguments, idempotency_key).await.map_err(|error| error.to_string()),
             other => Err(format!("no ability is called {other:?}: echo and fetch are there")),
         }
     }
@@ -43,6 +43,7 @@ impl Abilities for Standard {
 
 #[cfg(test)]
 mod tests {
+    use egress::Egress;
     use egress::policy::Policy;
     use proto::wire::{Call, Doubt};
     use serde_json::json;
@@ -53,7 +54,7 @@ mod tests {
 
     async fn run(ability: &str, arguments: &str) -> Result<String, String> {
         let call = Call { ability: ability.to_owned(), arguments: arguments.to_owned(), ..Call::default() };
-        Standard::new(Policy::default()).unwrap().run(&call, "key", &Facts::default()).await
+        Standard::new(Egress::new(Policy::default()).unwrap()).run(&call, "key", &Facts::default()).await
     }
 
     #[tokio::test]
@@ -66,7 +67,7 @@ mod tests {
 
     #[test]
     fn what_may_be_done_twice_is_retried() {
-        let standard = Standard::new(Policy::default()).unwrap();
+        let standard = Standard::new(Egress::new(Policy::default()).unwrap());
         for (ability, arguments, expected) in [
             ("echo", json!({}), Doubt::Retry),
             ("fetch", json!({ "url": "http://h/" }), Doubt::Retry),

@@ -8,7 +8,7 @@ use backbone::journal::{self, Entry};
 use backbone::publish;
 use bytes::Bytes;
 use jiff::Timestamp;
-use proto::id::{EventSeq, SessionKey, WorkerId};
+use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::{header, limit, subject};
 
 use crate::adapter::offer;
@@ -75,6 +75,12 @@ impl Broker for Nats {
         let stream = subject::events_stream(after.epoch);
         let found = direct::next_from_leader(&self.client, &stream, &subject::event(session), after.seq + 1).await?;
         Ok(found.map(|stored| waiting(stored, after)))
+    }
+
+    async fn first_of(&self, trigger: &TriggerId, after: EventSeq) -> Result<Option<(SessionKey, u64)>, Unavailable> {
+        let stream = subject::events_stream(after.epoch);
+        let found = direct::next(&self.client, &stream, &format!("event.{trigger}.*"), after.seq + 1).await?;
+        Ok(found.and_then(|stored| Some((subject::session_of_event(&stored.subject)?, stored.seq))))
     }
 
     async fn next_answer(&self, session: &SessionKey, after: EventSeq) -> Result<Option<Waiting>, Unavailable> {

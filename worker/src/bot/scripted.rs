@@ -114,6 +114,9 @@ fn latency(node: &Node<'_>) -> Result<Duration, DefinitionError> {
 
 #[cfg(test)]
 mod tests {
+    use proto::id::{Epoch, EventSeq};
+
+    use crate::ability::Facts;
     use std::time::Duration;
 
     use proto::message::{Kind, Message};
@@ -133,7 +136,8 @@ mod tests {
         let history = [said(Kind::User, "a"), said(Kind::Activity, ""), said(Kind::Bot, "b")];
         let input = Input { text: "hi".into(), ..Input::default() };
         let steps = vec![Step { calls: Vec::new(), outcomes: Vec::new(), thought: None }; steps];
-        let turn = Turn { input: &input, ordinal: 1, steps: &steps, history: &history, told: &|_| {} };
+        let event = EventSeq { epoch: Epoch::from_second(1), seq: 1 };
+        let turn = Turn { event, facts: &Facts::default(), input: &input, ordinal: 1, steps: &steps, history: &history, told: &|_| {} };
         parse(&definition).unwrap().think(turn).await.map_err(|error| error.to_string())
     }
 

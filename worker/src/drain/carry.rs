@@ -61,8 +61,16 @@ impl Drain<'_> {
     async fn think(&mut self, turn: &mut Open, bot: &Arc<dyn Bot>, history: &[Message], accounts: &[Account]) -> Result<Option<End>, Stop> {
         let (session, event, live) = (turn.session.clone(), turn.event, Arc::clone(&self.desk.ports.live));
         let told = move |delta| live.tell(&session, event, News::Delta(&delta));
-        let steps = turn.course.steps();
-        let view = bot::Turn { input: &turn.input, ordinal: turn.conversation.turn, steps: &steps, history, told: &told };
+        let (steps, facts) = (turn.course.steps(), turn.facts(&*self.desk.ports.clock));
+        let view = bot::Turn {
+            event: turn.event,
+            facts: &facts,
+            input: &turn.input,
+            ordinal: turn.conversation.turn,
+            steps: &steps,
+            history,
+            told: &told,
+        };
         let estimate = bot.estimate(&view);
         if let Err(exceeded) = turn.afford(&**bot, estimate) {
             return Ok(Some(spent(&exceeded)));

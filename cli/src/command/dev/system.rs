@@ -45,7 +45,9 @@ impl System {
 
         let [gateway, worker, servers] = [(); 3].map(|()| CancellationToken::new());
         let tasks = TaskTracker::new();
+        let settings = document.lent.clone().resolve(&document.base)?;
         let worker_config = worker::config::Config {
+            settings: Some(settings),
             egress_allow: document.egress.clone(),
             ..worker::config::Config::new(nats_config.clone(), redis_config.clone())
         };

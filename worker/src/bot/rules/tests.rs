@@ -1,16 +1,22 @@
 //! The rules bot as a whole.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use proptest::prelude::*;
+use proto::id::{Epoch, EventSeq};
 use proto::wire::outcome::End;
 use proto::wire::{Call, Doubt, Input, Outcome, Unknown};
 use serde_json::{Value, json};
 
 use super::Rules;
+use crate::ability::Facts;
 use crate::bot::{Bot as _, Error, Request, Step, Thought, Turn};
 
 pub(super) fn turn(input: &Input) -> Turn<'_> {
-    Turn { input, ordinal: 4, steps: &[], history: &[], told: &|_| {} }
+    static FACTS: LazyLock<Facts> = LazyLock::new(Facts::default);
+    let event = EventSeq { epoch: Epoch::from_second(1), seq: 1 };
+    Turn { event, facts: &FACTS, input, ordinal: 4, steps: &[], history: &[], told: &|_| {} }
 }
 
 fn rules(definition: &Value) -> Rules {
