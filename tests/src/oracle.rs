@@ -34,6 +34,32 @@ struct Inner {
     script: Script,
     asked: Mutex<Vec<Value>>,
     latency: Mutex<Duration>,
+    under_way: Mutex<UnderWay>,
+}
+
+/// How many questions are being answered, and how many were at most.
+#[derive(Debug, Default)]
+struct UnderWay {
+    now: usize,
+    max: usize,
+}
+
+/// Counts a question while it is being answered.
+struct Counted(Arc<Inner>);
+
+impl Counted {
+    fn new(inner: &Arc<Inner>) -> Self {
+        let mut under_way = lock(&inner.under_way);
+        under_way.now += 1;
+        under_way.max = under_way.max.max(under_way.now);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        lock(&self.0.under_way).now -= 1;
+    }
 }
 
 /// A provider of one scripted model. Dropping it closes it.
@@ -52,7 +78,8 @@ impl Oracle {
     pub async fn start(script: impl Fn(usize, &Value) -> Say + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("an oracle can listen");
         let address = listener.local_addr().expect("an oracle has an address");
-        let inner = Arc::new(Inner { script: Box::new(script), asked: Mutex::default(), latency: Mutex::default() });
+        let inner =
+            Arc::new(Inner { script: Box::new(script), asked: Mutex::default(), latency: Mutex::default(), under_way: Mutex::default() });
         let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(Arc::clone(&inner));
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.expect("an oracle serves") });
@@ -61,7 +88,17 @@ impl Oracle {
 
     /// The settings of a worker that asks it, as the provider `oracle`; `more` is put behind.
     pub fn settings(&self, more: &str) -> String {
-        format!("providers: [{{ id: oracle, kind: compatible, baseUrl: 'http://{}/v1/' }}]\n{more}", self.address)
+        format!("providers: [{{ id: oracle, kind: compatible, baseUrl: '{}' }}]\n{more}", self.url())
+    }
+
+    /// Its address as the base URL of a provider.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1/", self.address)
+    }
+
+    /// How many questions were being answered at once, at most.
+    pub fn under_way_max(&self) -> usize {
+        lock(&self.inner.under_way).max
     }
 
     /// Answers after this long from now on.
@@ -90,6 +127,7 @@ fn steps(question: &Value) -> usize {
 async fn answer(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
     let question: Value = serde_json::from_slice(&body).expect("a question in JSON");
     lock(&inner.asked).push(question.clone());
+    let _counted = Counted::new(&inner);
     let latency = *lock(&inner.latency);
     tokio::time::sleep(latency).await;
     let said = (inner.script)(steps(&question), &question);

@@ -22,6 +22,7 @@ mod redis;
 mod refusal;
 mod secret;
 mod wait_for;
+mod world;
 
 use std::time::Duration;
 
