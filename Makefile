@@ -6,14 +6,14 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto backbone skillset egress model action mcp gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test check bench proof clean
+.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
 	@echo "make test     runs every test, from nothing"
 	@echo "make check    formatting, lints, docs, contract, dependencies"
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
-	@echo "make proof    runs the simulation over many seeds, in release (SEEDS=10000)"
+	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model"
 	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
 	@echo "make peers    puts the pinned programs that tests talk to there too; make test does this first"
 	@echo "make proof-tools   puts a model that really runs there (130 MB); nothing does this by itself"
@@ -52,8 +52,21 @@ bench: tools
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 
-proof: tools peers
+proof: proof-sim proof-mcp proof-model
+
+proof-sim: tools
 	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
+
+proof-mcp: tools peers
+	cargo build --quiet --package cuepoint
+	tests/mcp/conformance.sh
+
+proof-model: tools peers proof-tools
+	cargo nextest run --package model --features proof --test real
+
+# The fuzzers are nightly's, which the stable compiler runs when told to; cargo-fuzz: cargo install cargo-fuzz
+proof-fuzz: tools
+	cd skillset && fuzz/seed.sh && for target in parse fill; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),600) || exit 1; done
 
 clean:
 	rm -rf target .tools

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use proto::id::TriggerId;
+use proto::id::{Receipt, TriggerId};
 use proto::limit::WAIT_MAX;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
+
+pub mod follow;
 
 /// How long a connection may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,6 +47,14 @@ pub enum Error {
         /// What the gateway said.
         message: String,
     },
+    /// The gateway is there, and cannot do it now.
+    #[error("{message} ({code}): try again")]
+    Busy {
+        /// The stable code.
+        code: String,
+        /// What the gateway said.
+        message: String,
+    },
     /// The gateway refused.
     #[error("{message} ({code})")]
     Refused {
@@ -61,6 +71,35 @@ pub enum Error {
         /// Why.
         source: reqwest::Error,
     },
+    /// The gateway says nothing.
+    #[error("{base} says nothing: is it Cuepoint?")]
+    Silent {
+        /// The address.
+        base: String,
+    },
+    /// A piece of a stream cannot be read.
+    #[error("what {base} says cannot be read: is it Cuepoint?")]
+    Nonsense {
+        /// The address.
+        base: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A piece of a stream is larger than is read.
+    #[error("a piece of the stream has more than {bytes} bytes: list the messages instead")]
+    TooLarge {
+        /// The limit.
+        bytes: usize,
+    },
+}
+
+/// What is said to a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// It is called off.
+    Cancel,
+    /// One of its calls has an answer.
+    Answer,
 }
 
 /// What the gateway tells of an event.
@@ -177,7 +216,26 @@ impl Client {
         if let Some(key) = sending.key {
             request = request.header("Idempotency-Key", key);
         }
-        let mut progress: Progress = self.answer(request).await?;
+        let progress: Progress = self.answer(request).await?;
+        self.settled(trigger, progress, since, wait).await
+    }
+
+    /// Says something to an event's turn and waits up to `wait` for its end.
+    pub async fn say(&self, receipt: &Receipt, verb: Verb, body: &Value, wait: Duration) -> Result<Progress, Error> {
+        let since = Instant::now();
+        let trigger = &receipt.session.trigger;
+        let verb = if verb == Verb::Cancel { "cancel" } else { "answer" };
+        let mut url = self.url(&format!("v1/integration/trigger/{trigger}/event/{receipt}/{verb}"));
+        if !wait.is_zero() {
+            url.query_pairs_mut().append_pair("wait", &wait.min(WAIT_MAX).as_secs_f64().ceil().to_string());
+        }
+        let request = self.http.post(url).timeout(ANSWER_DEADLINE + wait.min(WAIT_MAX)).json(body);
+        let progress: Progress = self.answer(request).await?;
+        self.settled(trigger, progress, since, wait).await
+    }
+
+    /// Asks after an event until its turn has ended, or the time is up.
+    async fn settled(&self, trigger: &TriggerId, mut progress: Progress, since: Instant, wait: Duration) -> Result<Progress, Error> {
         while !progress.is_final() && since.elapsed() < wait {
             tokio::time::sleep(ASK_EVERY.min(wait.saturating_sub(since.elapsed()))).await;
             progress = self.fetch(trigger, &progress.id).await?;
@@ -205,6 +263,11 @@ impl Client {
     }
 
     async fn answer<T: for<'de> Deserialize<'de>>(&self, request: RequestBuilder) -> Result<T, Error> {
+        self.accepted(request).await?.json().await.map_err(|source| self.foreign(source))
+    }
+
+    /// The answer to a call that was not refused, its body still to be read.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, Error> {
         let request = match &self.secret {
             Some(secret) => request.bearer_auth(secret.expose_secret()),
             None => request,
@@ -212,15 +275,19 @@ impl Client {
         let answer =
             request.send().await.map_err(|source| Error::Unreachable { base: self.base.to_string(), source: source.without_url() })?;
         let status = answer.status();
-        let foreign = |source: reqwest::Error| Error::Foreign { base: self.base.to_string(), source: source.without_url() };
         if status.is_success() {
-            return answer.json().await.map_err(foreign);
+            return Ok(answer);
         }
-        let Refusal { message, error } = answer.json().await.map_err(foreign)?;
+        let Refusal { message, error } = answer.json().await.map_err(|source| self.foreign(source))?;
         match status {
             StatusCode::UNAUTHORIZED => Err(Error::NotAuthenticated { code: error, message }),
+            StatusCode::SERVICE_UNAVAILABLE => Err(Error::Busy { code: error, message }),
             _ => Err(Error::Refused { code: error, message }),
         }
+    }
+
+    fn foreign(&self, source: reqwest::Error) -> Error {
+        Error::Foreign { base: self.base.to_string(), source: source.without_url() }
     }
 }
 

@@ -5,15 +5,21 @@
 //! - [`check`] and [`apply`]: configuration from files;
 //! - [`setup`]: streams and consumer of a deployment;
 //! - [`send`]: an event in;
+//! - [`follow`]: a conversation or an event as it goes on;
+//! - [`answer`]: what a call of a turn waits for;
+//! - [`cancel`]: a turn called off;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
 //! - [`session_token`]: the token of a session string;
 //! - [`mcp_probe`]: the tools of a server.
 
+pub mod answer;
 pub mod apply;
+pub mod cancel;
 pub mod check;
 pub mod dead;
 pub mod dev;
+pub mod follow;
 pub mod mcp_probe;
 pub mod send;
 pub mod session_token;

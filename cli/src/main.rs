@@ -36,6 +36,12 @@ enum Command {
     Setup(command::setup::Options),
     /// Sends an event over HTTP.
     Send(command::send::Options),
+    /// Shows a conversation, or an event's turn, as it goes on.
+    Follow(command::follow::Options),
+    /// Answers a call that waits for somebody, or lets it run.
+    Answer(command::answer::Options),
+    /// Calls an event's turn off.
+    Cancel(command::cancel::Options),
     /// Shows the log as it grows.
     Tail(command::tail::Options),
     /// Looks at events that were given up on, and replays them.
@@ -130,6 +136,9 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Apply(options) => command::apply::run(&options).await,
             Command::Setup(options) => command::setup::run(&options).await,
             Command::Send(options) => command::send::run(options).await,
+            Command::Follow(options) => command::follow::run(options).await,
+            Command::Answer(options) => command::answer::run(options).await,
+            Command::Cancel(options) => command::cancel::run(options).await,
             Command::Tail(options) => command::tail::run(&options).await,
             Command::Dead(options) => command::dead::run(&options).await,
             Command::SessionToken(options) => command::session_token::run(&options),

@@ -19,8 +19,13 @@ pub enum Error {
 
 /// Prints a line, at once.
 pub fn line(text: impl Display) -> Result<(), Error> {
+    piece(format_args!("{text}\n"))
+}
+
+/// Prints what may be a part of a line, at once.
+pub fn piece(text: impl Display) -> Result<(), Error> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
+    write!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Error::Closed,
         _ => Error::Write(error),
     })

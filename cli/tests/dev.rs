@@ -7,6 +7,7 @@ mod tests {
     use std::time::Duration;
 
     use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
     use tokio::process::{Child, Command};
     use tokio::time::{Instant, sleep};
 
@@ -35,6 +36,15 @@ mod tests {
 
         async fn run(&self, arguments: &[&str]) -> Output {
             tokio::time::timeout(DEADLINE, self.command(arguments).output()).await.unwrap().unwrap()
+        }
+
+        /// The first line that a command prints which would go on.
+        async fn first_line(&self, arguments: &[&str]) -> String {
+            let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap().unwrap();
+            child.kill().await.unwrap();
+            line
         }
 
         async fn start(&self) -> Child {
@@ -82,6 +92,25 @@ mod tests {
         let child = dev.start().await;
         let sent = dev.run(&["send", "orders", "--text", "order 42", "--session", "s", "--wait", "20s"]).await;
         assert!(said(&sent).contains("bot  Order 42 is noted (42)."), "{}", said(&sent));
+
+        let line =
+            |name: &str| said(&sent).lines().find_map(|line| line.strip_prefix(name).map(|id| id.trim().to_owned())).unwrap_or_default();
+        let (receipt, conversation) = (line("receipt "), line("conversation "));
+        let followed = dev.run(&["follow", &receipt]).await;
+        assert!(followed.status.success(), "{}", said(&followed));
+        let told = said(&followed);
+        assert!(told.contains("user  order 42") && told.ends_with("bot  Order 42 is noted (42).\n    result  completed\n"), "{told}");
+        assert_eq!(dev.first_line(&["follow", &conversation, "--from-start"]).await, "      user  order 42");
+        let behind = dev.run(&["follow", &receipt, "--after", "999999", "--json"]).await;
+        assert_eq!(said(&behind), "{\"type\":\"end\",\"data\":{\"reason\":\"done\"}}\n");
+        for (arguments, expected) in [
+            (&["cancel", &receipt, "--reason", "late"][..], "there is nothing to call off (CUE0404)"),
+            (&["answer", &receipt, "1.0", "--approve"], "no call of it waits for an answer (CUE0404)"),
+        ] {
+            let refused = dev.run(arguments).await;
+            assert_eq!(refused.status.code(), Some(1));
+            assert!(said(&refused).contains(expected), "{}", said(&refused));
+        }
 
         let second = dev.run(&["dev"]).await;
         assert_eq!(second.status.code(), Some(1));

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bare;
+mod circle;
 mod fill;
 mod http;
 mod log;

@@ -5,8 +5,10 @@ use clap::ValueEnum;
 use crate::report::Report;
 
 mod accept;
+mod agent;
 mod closed;
 mod drain;
+mod fair;
 mod growth;
 mod latency;
 mod pair;
@@ -25,6 +27,10 @@ pub(crate) enum Part {
     Latency,
     /// How many turns run when each takes 50 ms.
     Closed,
+    /// How many turns run of which each thinks twice and acts once.
+    Agent,
+    /// How much a backlog of one trigger delays another.
+    Fair,
     /// How much slower it is with a million sessions in the log.
     Growth,
     /// How soon another worker goes on.
@@ -45,6 +51,8 @@ impl Part {
             Self::Pair => pair::run(rounds, report).await,
             Self::Latency => latency::run(rounds, report).await,
             Self::Closed => closed::run(report).await,
+            Self::Agent => agent::run(rounds, report).await,
+            Self::Fair => fair::run(rounds, report).await,
             Self::Growth => growth::run(rounds, report).await,
             Self::Recovery => recovery::run(rounds, report).await,
         }

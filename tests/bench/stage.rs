@@ -55,8 +55,15 @@ impl Stage {
         let kind = if work_ms > 0 { "scripted" } else { "rules" };
         let definition = if work_ms > 0 { format!(r#"{{"latency":{work_ms},"reply":"done"}}"#) } else { RULES.to_owned() };
         let bot = Resource::Bot(Bot { id: "bench".parse()?, name: String::new(), kind: kind.into(), definition });
-        let trigger = Resource::Trigger(Trigger {
-            id: "bench".parse()?,
+        for resource in [bot, Self::trigger("bench")?] {
+            bucket.put(resource.key(), resource.encode("bench")).await?;
+        }
+        Ok(stage)
+    }
+
+    fn trigger(id: &str) -> anyhow::Result<Resource> {
+        Ok(Resource::Trigger(Trigger {
+            id: id.parse()?,
             name: String::new(),
             description: String::new(),
             bot: "bench".parse()?,
@@ -67,11 +74,24 @@ impl Stage {
             quiet: limit::QUIET_DEFAULT,
             limits: Limits::default(),
             session_duration: limit::SESSION_DURATION_DEFAULT,
-        });
-        for resource in [bot, trigger] {
-            bucket.put(resource.key(), resource.encode("bench")).await?;
-        }
-        Ok(stage)
+        }))
+    }
+
+    /// Lets the bot follow another script.
+    pub(crate) async fn script(&self, definition: &str) -> anyhow::Result<()> {
+        let bucket = self.context.get_key_value(subject::RESOURCES).await?;
+        let bot = Bot { id: "bench".parse()?, name: String::new(), kind: "scripted".into(), definition: definition.to_owned() };
+        let resource = Resource::Bot(bot);
+        bucket.put(resource.key(), resource.encode("bench")).await?;
+        Ok(())
+    }
+
+    /// A further trigger of the same bot.
+    pub(crate) async fn add_trigger(&self, id: &str) -> anyhow::Result<()> {
+        let bucket = self.context.get_key_value(subject::RESOURCES).await?;
+        let resource = Self::trigger(id)?;
+        bucket.put(resource.key(), resource.encode("bench")).await?;
+        Ok(())
     }
 
     /// Starts a gateway on a free port and waits until it serves.

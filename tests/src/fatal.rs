@@ -20,9 +20,7 @@ use serde_json::Value;
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Thought, Turn};
 use worker::budget::Spent;
-use worker::port::{
-    Broker, Delivery, Directory, HandOver, NotAppended, Plan, Ports, Reply, Settle, Timer, Unavailable, Waiting,
-};
+use worker::port::{Broker, Delivery, Directory, HandOver, NotAppended, Plan, Ports, Reply, Settle, Timer, Unavailable, Waiting};
 
 /// The point at which the process ends.
 pub struct Fatal {
@@ -56,11 +54,8 @@ impl Fatal {
 
     fn die_at(&self, point: &str) {
         if point == self.point {
+            // A signal to the process itself is delivered before the call returns.
             kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
-            // The signal is on its way: nothing more may happen.
-            loop {
-                std::thread::park();
-            }
         }
     }
 }

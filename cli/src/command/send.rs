@@ -45,8 +45,9 @@ pub struct Options {
     api: Api,
 }
 
+/// Reads a secret of the command line.
 #[expect(clippy::unnecessary_wraps, reason = "the form of a clap parser")]
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(crate) fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 

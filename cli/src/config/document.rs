@@ -304,7 +304,7 @@ fn bot(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<PlacedBot> {
     let (Some(known), Some(kind)) = (&id, kind) else { return Some(PlacedBot { id, bot: None, at: None }) };
     let bot = resource::Bot { id: known.value.clone(), name, kind: kind.value, definition };
     match worker::bot::check(&bot) {
-        Ok(_) => {}
+        Ok(()) => {}
         Err(error @ DefinitionError::Kind(_)) => faults.push(Fault { at: kind.at, path: kind.path, reason: error.to_string() }),
         Err(DefinitionError::Invalid { path: inner, reason }) => {
             let dot = if inner.is_empty() || inner.starts_with('[') { "" } else { "." };

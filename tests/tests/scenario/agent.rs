@@ -69,7 +69,10 @@ async fn a_model_looks_something_up_and_replies() {
     let text = format!("{questions:?} {:?}", system.view().log().await);
     assert!(!text.contains("t0ps3cret"), "no model and no record sees a secret");
     let usage = &told.body["messages"].as_array().unwrap().last().unwrap()["meta"]["usage"][0];
-    assert_eq!((usage["model"].as_str(), usage["calls"].as_u64(), usage["inputTokens"].as_u64()), (Some("oracle/scripted"), Some(2), Some(200)));
+    assert_eq!(
+        (usage["model"].as_str(), usage["calls"].as_u64(), usage["inputTokens"].as_u64()),
+        (Some("oracle/scripted"), Some(2), Some(200))
+    );
     let again = system.call("orders").said("s", "Thanks").query("wait=20").send().await.ok();
     assert_eq!(again.str("/status"), "completed");
     assert!(oracle.asked()[2]["messages"].to_string().contains("Where are 42 and 43?"), "the next turn knows what was said");
@@ -143,7 +146,8 @@ async fn nobody_answers_and_the_time_out_goes_on_with_the_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_turn_that_waits_survives_the_worker_it_was_begun_by() {
-    let oracle = Oracle::start(|steps, _| if steps == 0 { Say::Calls(vec![("ask".into(), json!({}))]) } else { Say::Text("thanks".into()) }).await;
+    let oracle =
+        Oracle::start(|steps, _| if steps == 0 { Say::Calls(vec![("ask".into(), json!({}))]) } else { Say::Text("thanks".into()) }).await;
     let mut system = shop(&oracle, json!([{ "name": "ask", "instruction": "```await\nWell?\n```" }]), "").await;
     let receipt = system.call("orders").said("s", "go").send().await.receipt();
     waits(&system, &receipt).await;
@@ -226,7 +230,12 @@ async fn an_open_turn_goes_on_with_the_configuration_that_it_began_with() {
         let record = &logged.entry.record;
         if matches!(record.step, Some(proto::record::Step::Suspended(_))) {
             let receipt = Receipt { session: logged.session.clone(), event: record.event };
-            let cancel = Answer { event: receipt.event, call: String::new(), by: "test".into(), kind: proto::answer::Kind::Cancel(proto::wire::Cancel::default()) };
+            let cancel = Answer {
+                event: receipt.event,
+                call: String::new(),
+                by: "test".into(),
+                kind: proto::answer::Kind::Cancel(proto::wire::Cancel::default()),
+            };
             system.publish_to(&proto::subject::answer(&receipt.session), None, cancel.encode()).await;
         }
     }
@@ -239,7 +248,11 @@ async fn a_model_that_is_away_fails_the_turn_with_its_reason() {
     let system = system()
         .with(agent("clerk", json!({ "model": "nowhere/scripted" })))
         .with(agent("stranger", json!({ "model": "inside/scripted" })))
-        .with(trigger("orders").bot("clerk").limits(Limits { turn: Some(Budget { time_ms: 3_000, ..Budget::default() }), ..Limits::default() }))
+        .with(
+            trigger("orders")
+                .bot("clerk")
+                .limits(Limits { turn: Some(Budget { time_ms: 3_000, ..Budget::default() }), ..Limits::default() }),
+        )
         .with(trigger("inside").bot("stranger"))
         .workers(
             1,

@@ -247,13 +247,15 @@ async fn a_reader_that_was_told_nothing_yet_loses_nothing_either() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_does_not_read_is_cut_off_and_resumes_and_delays_nobody() {
-    let mut system = small().with(trigger("orders")).start().await;
+    let mut system = system().with(trigger("orders")).workers(1, &Setup::here()).gateways(1, &Setup::here().followers(3)).start().await;
     let conversation = opened(&system).await;
     let address = system.gateway(0).name.clone();
     let mut quick = begun(system.follow(&conversation)).await;
     let mut slow = TcpStream::connect(&address).await.unwrap();
+    let mut stuck = TcpStream::connect(&address).await.unwrap();
     let head = format!("GET /v1/conversation/{conversation}/subscribe HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\n\r\n");
     slow.write_all(head.as_bytes()).await.unwrap();
+    stuck.write_all(head.as_bytes()).await.unwrap();
     let text = "x".repeat(100_000);
     for number in 0..60 {
         system.call("orders").said("s", &format!("{number} {text}")).query("wait=20").send().await.receipt();
@@ -281,6 +283,14 @@ async fn a_reader_that_does_not_read_is_cut_off_and_resumes_and_delays_nobody() 
     }
     let expected = listed(&system, &conversation).await;
     assert_eq!(seen.messages, expected[2..], "what came after it began to follow, each once, in order");
+    // The connection that never reads is closed, and its place is free.
+    drop((stream, quick));
+    let three = async || {
+        let opened = futures_util::future::join_all((0..3).map(|_| system.follow(&conversation).respond())).await;
+        opened.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200)).then_some(())
+    };
+    eventually("all places are free", SOON * 3, three).await;
+    drop(stuck);
     system.finish().await;
 }
 
@@ -363,6 +373,21 @@ async fn an_event_is_followed_from_wherever_it_is_to_its_result() {
         assert_eq!(begun(call().header("last-event-id", message)).await.rest().await, two[1..]);
         assert_eq!(said(&begun(call().header("last-event-id", result)).await.rest().await), ["end:done"]);
     }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_stream_pings_and_ends_where_its_event_is_gone() {
+    let system = system().with(trigger("orders")).gateways(1, &Setup::here()).start().await;
+    let receipt = system.call("orders").said("s", "hi").send().await.receipt();
+    let mut stream = begun(follow_event(&system, &receipt)).await;
+    let silent_since = Instant::now();
+    let ping = stream.next_of_all().await.expect("a piece");
+    assert_eq!((ping.kind.as_str(), ping.id.as_deref()), ("ping", Some("0")));
+    assert!((9..16).contains(&silent_since.elapsed().as_secs()), "after {:?}", silent_since.elapsed());
+    system.view().delete_stream(&subject::events_stream(receipt.event.epoch)).await;
+    system.ledger().forget(&receipt);
+    assert_eq!(said(&stream.rest().await), ["end:expired"]);
     system.finish().await;
 }
 

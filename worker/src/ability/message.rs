@@ -48,10 +48,15 @@ impl FromStr for Pattern {
         if OWN.contains(&first) || first.starts_with('$') || first == "*" || first == ">" {
             return Err(format!("{text:?} reaches into Cuepoint's own subjects: {first} may not stand first"));
         }
-        let is_token = |token: &str| !token.is_empty() && !token.contains(char::is_whitespace) && (token.len() == 1 || !token.contains(['*', '>']));
+        let is_token =
+            |token: &str| !token.is_empty() && !token.contains(char::is_whitespace) && (token.len() == 1 || !token.contains(['*', '>']));
         let is_end = |index: usize| index + 1 == text.split('.').count();
         let is_well = text.split('.').enumerate().all(|(index, token)| is_token(token) && (token != ">" || is_end(index)));
-        if is_well && text.len() <= 256 { Ok(Self(text.to_owned())) } else { Err(format!("{text:?} is no subject, such as jobs.orders or jobs.>")) }
+        if is_well && text.len() <= 256 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{text:?} is no subject, such as jobs.orders or jobs.>"))
+        }
     }
 }
 
@@ -112,7 +117,8 @@ pub(super) async fn run(
     if body.len() > ENVELOPE_BYTES_MAX {
         return Err(format!("the payload has {} bytes, at most {ENVELOPE_BYTES_MAX} are sent", body.len()));
     }
-    let mut headers = vec![("Nats-Msg-Id".to_owned(), idempotency_key.to_owned()), ("Idempotency-Key".to_owned(), idempotency_key.to_owned())];
+    let mut headers =
+        vec![("Nats-Msg-Id".to_owned(), idempotency_key.to_owned()), ("Idempotency-Key".to_owned(), idempotency_key.to_owned())];
     for (name, words) in &message.headers {
         if name.to_ascii_lowercase().starts_with("nats-") {
             return Err(format!("the header {name} is the broker's own"));

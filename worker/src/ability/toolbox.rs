@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use action::{Actions, Context, Outcome};
 use action::filled::Filled;
+use action::{Actions, Context, Outcome};
 use async_trait::async_trait;
 use egress::policy::Allow;
 use mcp::pool::Pool;
@@ -159,7 +159,8 @@ impl Toolbox {
 }
 
 fn admits(ability: &Ability, facts: &Facts) -> bool {
-    let contact: Vec<&str> = ["CONTACT_EMAIL", "CONTACT_PHONE"].iter().filter_map(|name| facts.named.get(*name)).map(String::as_str).collect();
+    let contact: Vec<&str> =
+        ["CONTACT_EMAIL", "CONTACT_PHONE"].iter().filter_map(|name| facts.named.get(*name)).map(String::as_str).collect();
     let contact: Vec<&str> = contact.into_iter().filter(|name| !name.is_empty()).collect();
     ability.limits.admits(&facts.trigger, &contact)
 }

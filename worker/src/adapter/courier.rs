@@ -43,9 +43,9 @@ impl Courier for NatsCourier {
             // A stream says where; anybody else who answers took it all the same.
             Ok(answer) => {
                 let stored: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap_or_default();
-                match stored["error"]["description"].as_str() {
+                match stored.pointer("/error/description").and_then(serde_json::Value::as_str) {
                     Some(reason) => Err(format!("the stream refused the message: {reason}")),
-                    None => Ok(stored["seq"].as_u64()),
+                    None => Ok(stored.get("seq").and_then(serde_json::Value::as_u64)),
                 }
             }
             Err(error) if error.kind() == RequestErrorKind::NoResponders => Err("nobody listens on that subject".to_owned()),

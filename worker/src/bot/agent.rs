@@ -36,6 +36,8 @@ pub(super) struct Agent {
     limits: Limits,
     providers: Vec<(String, usize)>,
     answer_tokens: u64,
+    /// The first model that is asked, as prices name it.
+    priced: String,
     kit: Kit,
 }
 
@@ -47,6 +49,7 @@ impl Agent {
         let called = kit.models.called_by(&definition.choice).map_err(|error| fault(&error))?;
         let width = |id: &&str| Some(((*id).to_owned(), kit.models.provider(id)?.concurrency?.get()));
         let providers = called.iter().filter_map(width).collect();
+        let priced = priced(&called, definition.choice.wanted().first().map(|wanted| wanted.name.as_str()).unwrap_or_default());
         let answer_tokens = definition.choice.wanted().iter().filter_map(|wanted| wanted.parameters.max_tokens).max();
         let persona = Persona {
             backstory: definition.backstory,
@@ -61,6 +64,7 @@ impl Agent {
             limits: definition.limits,
             providers,
             answer_tokens: answer_tokens.map_or(ANSWER_TOKENS, u64::from),
+            priced,
             kit: kit.clone(),
         })
     }
@@ -69,19 +73,21 @@ impl Agent {
         if offer.notes.is_empty() {
             return prompt::build(&self.persona, turn, offer.functions);
         }
-        let skills = [&[self.persona.skills.clone()], offer.notes.as_slice()].concat().join("\n");
+        let skills = [std::slice::from_ref(&self.persona.skills), offer.notes.as_slice()].concat().join("\n");
         prompt::build(&Persona { skills, ..self.persona.clone() }, turn, offer.functions)
     }
 
     /// Why the last step ends the turn, if one of its calls was to.
     fn aborted(&self, turn: &Turn<'_>) -> Option<String> {
         let (toolbox, step) = (self.toolbox.as_ref()?, turn.steps.last()?);
-        let ended = step.calls.iter().zip(&step.outcomes).find(|(call, outcome)| {
-            toolbox.is_abort(&call.ability) && matches!(outcome.end, Some(End::Result(_)))
-        });
+        let ended = step
+            .calls
+            .iter()
+            .zip(&step.outcomes)
+            .find(|(call, outcome)| toolbox.is_abort(&call.ability) && matches!(outcome.end, Some(End::Result(_))));
         let Some(End::Result(result)) = &ended?.1.end else { return None };
         let result: Value = serde_json::from_str(result).unwrap_or_default();
-        let reason = result["aborted"].as_str().unwrap_or_default();
+        let reason = result.get("aborted").and_then(Value::as_str).unwrap_or_default();
         Some(if reason.is_empty() { "the bot called the turn off".to_owned() } else { reason.to_owned() })
     }
 
@@ -123,6 +129,13 @@ impl Agent {
     }
 }
 
+/// A model's name with its provider in front.
+fn priced(called: &[&str], name: &str) -> String {
+    let provider = called.first().copied().unwrap_or_default();
+    let is_named = name.split('/').next() == Some(provider);
+    if is_named { name.to_owned() } else { format!("{provider}/{name}") }
+}
+
 #[async_trait]
 impl Bot for Agent {
     async fn think(&self, turn: Turn<'_>) -> Result<Thought, Error> {
@@ -147,8 +160,10 @@ impl Bot for Agent {
 
     fn estimate(&self, turn: &Turn<'_>) -> Spent {
         let input = prompt::estimate(&prompt::build(&self.persona, turn, Vec::new()));
-        let tokens = u64::try_from(input).unwrap_or(u64::MAX).saturating_add(self.answer_tokens);
-        Spent { model_calls: 1, tokens, ..Spent::default() }
+        let input = u64::try_from(input).unwrap_or(u64::MAX);
+        let usage = answer::Usage { input, output: self.answer_tokens, ..answer::Usage::default() };
+        let cost_micro_usd = self.kit.models.cost(&self.priced, &usage).unwrap_or_default();
+        Spent { model_calls: 1, tokens: input.saturating_add(self.answer_tokens), cost_micro_usd, ..Spent::default() }
     }
 
     fn providers(&self) -> &[(String, usize)] {

@@ -71,7 +71,8 @@ impl Drain<'_> {
             history,
             told: &told,
         };
-        let estimate = bot.estimate(&view);
+        let is_bounded = !accounts.is_empty() || turn.plan.trigger.limits.turn.is_some() || bot.limits().turn.is_some();
+        let estimate = if is_bounded { bot.estimate(&view) } else { Spent::default() };
         if let Err(exceeded) = turn.afford(&**bot, estimate) {
             return Ok(Some(spent(&exceeded)));
         }

@@ -34,6 +34,7 @@ impl Courier for Kept {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
 fn toolbox(abilities: Value) -> (Toolbox, Arc<Kept>) {
     let definition: Definition = serde_json::from_value(json!({ "name": "shop", "abilities": abilities })).unwrap();
     let egress = Egress::new(Policy::default()).unwrap();
@@ -61,7 +62,8 @@ async fn run(toolbox: &Toolbox, ability: &str, arguments: Value) -> Result<Value
 
 #[tokio::test]
 async fn a_violation_goes_back_with_the_schema_and_a_call_that_fits_is_done() {
-    let (toolbox, _) = toolbox(json!([{ "name": "Say it", "description": "Says something.", "instruction": block("echo", "$[words! |what]") }]));
+    let (toolbox, _) =
+        toolbox(json!([{ "name": "Say it", "description": "Says something.", "instruction": block("echo", "$[words! |what]") }]));
     let error = run(&toolbox, "say_it", json!({})).await.unwrap_err();
     assert!(error.contains("words") && error.contains("JSON schema"), "{error}");
     assert_eq!(run(&toolbox, "say_it", json!({ "words": "hi" })).await, Ok(json!("hi")));
@@ -122,7 +124,8 @@ async fn an_ability_of_other_triggers_or_contacts_is_neither_offered_nor_done() 
     ]));
     assert!(toolbox.offer(&Facts { trigger: "t".into(), ..Facts::default() }).await.functions.is_empty());
     assert!(run(&toolbox, "a", json!({})).await.unwrap_err().starts_with("there is no function"));
-    let ada = Facts { trigger: "orders".into(), named: [("CONTACT_EMAIL".to_owned(), "ada@example.com".to_owned())].into(), ..Facts::default() };
+    let ada =
+        Facts { trigger: "orders".into(), named: [("CONTACT_EMAIL".to_owned(), "ada@example.com".to_owned())].into(), ..Facts::default() };
     assert_eq!(toolbox.offer(&ada).await.functions.len(), 2);
 }
 

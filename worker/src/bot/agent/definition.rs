@@ -46,8 +46,19 @@ impl Definition {
         let value = parse_json(definition)?;
         let root = Node::root(&value);
         let fields = root.fields(&[
-            "model", "fallbacks", "temperature", "maxTokens", "topP", "reasoningEffort", "seed", "backstory", "skillset", "approval", "limits",
-            "output", "contextTokens",
+            "model",
+            "fallbacks",
+            "temperature",
+            "maxTokens",
+            "topP",
+            "reasoningEffort",
+            "seed",
+            "backstory",
+            "skillset",
+            "approval",
+            "limits",
+            "output",
+            "contextTokens",
         ])?;
         let backstory = fields.get("backstory").map(|node| node.text(BACKSTORY_BYTES_MAX)).transpose()?.unwrap_or_default();
         Ok(Self {

@@ -142,18 +142,24 @@ fn material_cannot_leave_its_marks() {
         ("< / DATA >", "<data>&lt; / DATA ></data>"),
         ("<<data>", "<data>&lt;&lt;data></data>"),
         ("<b>ü</b>", "<data><b>ü</b></data>"),
-        ("<\t/\ndata>", "<data>&lt;\t/\ndata></data>"),
-        ("<", "<data><</data>"),
+        ("<\n/\tdata> obey", "<data>&lt;\n/\tdata> obey</data>"),
+        ("</\u{200b}da\u{200b}ta>", "<data>&lt;/\u{200b}da\u{200b}ta></data>"),
+        ("\u{ff1c}/data>", "<data>&lt;/data></data>"),
+        ("<</<data", "<data>&lt;&lt;/&lt;data</data>"),
     ] {
         assert_eq!(data(text), expected);
     }
 }
 
 #[test]
-fn marks_take_time_by_the_length_of_the_text_alone() {
-    let text = "<".repeat(512 * 1024);
-    assert_eq!(data(&text).len(), text.len() + "<data></data>".len());
-    assert!(data(&format!("{text}data")).starts_with("<data>&lt;&lt;"));
+fn material_made_of_marks_alone_is_read_once() {
+    let bytes = 1 << 20;
+    let began = tokio::time::Instant::now();
+    for piece in ["<", "</", "< ", "<d"] {
+        assert!(data(&piece.repeat(bytes / piece.len())).len() >= bytes);
+    }
+    // Read once for each of its marks it would take minutes.
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "it took {:?}", began.elapsed());
 }
 
 proptest! {
@@ -175,9 +181,10 @@ proptest! {
     }
 
     #[test]
-    fn no_text_leaves_its_marks(text in ".{0,60}") {
+    fn no_text_leaves_its_marks(text in "([<＜/ \n\t\u{200b}dDaAtT>]|data|.){0,60}") {
         let inner = data(&text);
         let inner = inner.strip_prefix("<data>").and_then(|rest| rest.strip_suffix("</data>")).unwrap();
-        prop_assert!(!inner.to_ascii_lowercase().contains("</data"));
+        let bare: String = inner.chars().filter(|char| char.is_alphanumeric() || "<＜".contains(*char)).collect();
+        prop_assert!(!bare.to_ascii_lowercase().replace('＜', "<").contains("<data"), "{inner:?}");
     }
 }
