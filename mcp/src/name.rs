@@ -35,6 +35,13 @@ pub fn functions(prefix: &str, tools: &[&str], taken: &BTreeSet<String>) -> Vec<
         .collect()
 }
 
+/// Whether a function may be a tool that goes by this prefix, whatever the server lists.
+pub fn may_be(prefix: &str, function: &str) -> bool {
+    let name = word(prefix, "x");
+    let stem = name.strip_suffix('x').unwrap_or(&name);
+    function.starts_with(stem.get(..CHARS_MAX - 1 - DIGITS).unwrap_or(stem))
+}
+
 /// Letters, digits and `_`, a letter first.
 fn word(prefix: &str, tool: &str) -> String {
     let joined = if prefix.is_empty() { tool.to_owned() } else { format!("{prefix}_{tool}") };
@@ -72,7 +79,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::functions;
+    use super::{functions, may_be};
 
     fn names(prefix: &str, tools: &[&str]) -> Vec<String> {
         functions(prefix, tools, &BTreeSet::new())
@@ -115,5 +122,16 @@ mod tests {
                 prop_assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{}", name);
             }
         }
+    }
+
+    #[test]
+    fn every_name_may_be_of_its_prefix() {
+        let long = "p".repeat(80);
+        for prefix in ["", "shop", "9a", "_", "a-", "My shop!", "é", long.as_str()] {
+            for name in functions(prefix, &["x", "-y", "9", "a b", "a-b", "z".repeat(99).as_str()], &BTreeSet::new()) {
+                assert!(may_be(prefix, &name), "{prefix} {name}");
+            }
+        }
+        assert!(!may_be("shop", "shopping_list") && !may_be("shop", "other_x") && !may_be("shop", "shop"));
     }
 }

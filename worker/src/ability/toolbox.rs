@@ -126,6 +126,13 @@ impl Toolbox {
         self.remote.lock().unwrap_or_else(PoisonError::into_inner).get(function).cloned()
     }
 
+    /// The abilities whose servers may have a function that was not offered: it is known by its name alone.
+    fn presumed<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Ability> {
+        let is_known = self.ability(function).is_some_and(|(_, ability)| ability.instruction.action() != Action::Mcp);
+        let abilities = self.skillset.abilities.iter().filter(move |_| !is_known);
+        abilities.filter(move |ability| ability.instruction.action() == Action::Mcp && remote::may_have(ability, function))
+    }
+
     fn filled(&self, function: &str, arguments: &Value) -> Option<(usize, &Ability, Invocation)> {
         let (index, ability) = self.ability(function)?;
         Some((index, ability, ability.fill(arguments).ok()?))
@@ -180,6 +187,10 @@ impl Abilities for Toolbox {
             let by_server = if remote.is_repeatable { Doubt::Retry } else { Doubt::Fail };
             return said.map_or(by_server, doubt_of);
         }
+        if self.presumed(ability).any(|presumed| presumed.doubt != Some(ability::Doubt::Retry)) {
+            // The server may be back by the time of the call.
+            return Doubt::Fail;
+        }
         match self.filled(ability, arguments) {
             Some((_, ability, invocation)) => ability.doubt.map_or_else(|| action::doubt(&invocation), doubt_of),
             // Nothing is done with arguments that do not fit, so telling that again does no harm.
@@ -191,6 +202,10 @@ impl Abilities for Toolbox {
         let remote = self.remote(function);
         let (_, ability, invocation) = match &remote {
             Some(remote) => (0, self.skillset.abilities.get(remote.ability)?, None),
+            None if self.ability(function).is_none() => {
+                let mut presumed = self.presumed(function);
+                (0, presumed.find(|ability| ability.approval.unwrap_or(self.asks_leave))?, None)
+            }
             None => self.filled(function, arguments).map(|(index, ability, invocation)| (index, ability, Some(invocation)))?,
         };
         if let Some(invocation) = invocation.filter(|invocation| invocation.action == Action::Await) {

@@ -32,6 +32,13 @@ pub(super) struct Remote {
     timeout: Duration,
 }
 
+/// Whether the server that an ability names may have a function of this name.
+pub(super) fn may_have(ability: &Ability, function: &str) -> bool {
+    let install = ability.fill(&Value::Object(Map::new())).ok().and_then(|invocation| Install::read(&invocation).ok());
+    let prefix = install.as_ref().and_then(|install| install.prefix.as_deref()).unwrap_or(&ability.name);
+    mcp::name::may_be(prefix, function)
+}
+
 impl Toolbox {
     /// The functions of the server that an ability names, which are remembered for their calls.
     pub(super) async fn remote_functions(

@@ -140,3 +140,21 @@ async fn a_server_that_cannot_be_reached_is_a_note_and_the_rest_is_offered() {
     assert!(run(&toolbox, "far_tool", json!({})).await.unwrap_err().starts_with("there is no function"));
     assert!(run(&toolbox, "far", json!({})).await.unwrap_err().starts_with("there is no function"));
 }
+
+#[tokio::test]
+async fn a_tool_that_is_called_while_its_server_is_away_needs_its_leave_all_the_same() {
+    let far = |more: Value| {
+        let mut ability = json!({ "name": "far", "instruction": block("mcp", "server: nowhere\nprefix: bank") });
+        ability.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        toolbox(json!([{ "name": "echo", "instruction": block("echo", "a") }, ability])).0
+    };
+    let careful = far(json!({ "approval": true }));
+    let wait = careful.wait("bank_pay", &json!({ "id": 7 })).unwrap();
+    assert_eq!((wait.kind, wait.question.as_str()), (Wait::Approval, r#"bank_pay({"id":7})"#));
+    assert_eq!(careful.doubt("bank_pay", &json!({})), Doubt::Fail, "the server may be back, and do it");
+    for name in ["echo", "far_pay", "nothing"] {
+        assert_eq!((careful.wait(name, &json!({})), careful.doubt(name, &json!({}))), (None, Doubt::Retry), "{name}");
+    }
+    let easy = far(json!({ "doubt": "retry" }));
+    assert_eq!((easy.wait("bank_pay", &json!({})), easy.doubt("bank_pay", &json!({}))), (None, Doubt::Retry));
+}
