@@ -1,5 +1,6 @@
 //! All providers that are configured, and the models that a bot's choice comes to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use egress::Egress;
@@ -21,26 +22,36 @@ pub struct Providers {
     settings: Settings,
 }
 
+/// All that is wrong with providers.
+pub fn faults(providers: &[Provider]) -> Vec<Fault> {
+    if providers.len() > PROVIDERS_MAX {
+        return vec![Fault::TooMany { count: providers.len(), max: PROVIDERS_MAX }];
+    }
+    let mut faults = Vec::new();
+    let mut ids = BTreeSet::new();
+    for provider in providers {
+        if !ids.insert(provider.id.as_str()) {
+            faults.push(Fault::Twice { id: provider.id.clone() });
+        }
+        faults.extend(provider.check().err().unwrap_or_default());
+    }
+    faults
+}
+
 impl Providers {
     /// Takes providers in, or says all that is wrong with them.
     ///
     /// The first one answers to names that say no provider. The jitter spreads waits before retries.
     pub fn new(providers: Vec<Provider>, egress: &Egress, jitter: Arc<dyn Jitter>) -> Result<Self, Vec<Fault>> {
-        if providers.len() > PROVIDERS_MAX {
-            return Err(vec![Fault::TooMany { count: providers.len(), max: PROVIDERS_MAX }]);
+        let faults = faults(&providers);
+        if !faults.is_empty() {
+            return Err(faults);
         }
-        let mut faults = Vec::new();
-        let mut known: Vec<Arc<Known>> = Vec::with_capacity(providers.len());
-        for provider in providers {
-            if known.iter().any(|other| other.provider.id == provider.id) {
-                faults.push(Fault::Twice { id: provider.id.clone() });
-            }
-            match provider.check() {
-                Ok(endpoint) => known.push(Arc::new(Known { provider, endpoint, egress: egress.clone() })),
-                Err(more) => faults.extend(more),
-            }
-        }
-        if faults.is_empty() { Ok(Self { known, jitter, settings: Settings::default() }) } else { Err(faults) }
+        let known = providers.into_iter().map(|provider| {
+            let endpoint = provider.check()?;
+            Ok(Arc::new(Known { provider, endpoint, egress: egress.clone() }))
+        });
+        Ok(Self { known: known.collect::<Result<_, Vec<Fault>>>()?, jitter, settings: Settings::default() })
     }
 
     /// The same with other limits.

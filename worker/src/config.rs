@@ -8,7 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// All settings of a worker.
 #[derive(Debug, Clone, Args)]
@@ -47,6 +47,15 @@ impl Config {
             settings_file: None,
             settings: None,
             drain_deadline: limit::DRAIN_DEADLINE,
+        }
+    }
+
+    /// What the deployment lends its bots, from wherever that stands.
+    pub fn lent(&self) -> Result<Settings, settings::Error> {
+        match (&self.settings, &self.settings_file) {
+            (Some(settings), _) => Ok(settings.clone()),
+            (None, Some(file)) => Settings::load(file),
+            (None, None) => Ok(Settings::default()),
         }
     }
 

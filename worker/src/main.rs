@@ -29,7 +29,7 @@ const USAGE: u8 = 64;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             error.print()?;
@@ -37,6 +37,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
     };
     let mut faults = cli.config.validate().err().unwrap_or_default();
+    match cli.config.lent() {
+        Ok(settings) => cli.config.settings = Some(settings),
+        Err(error) => faults.push(error.to_string()),
+    }
     faults.extend(logging::start(&cli.logging).err());
     if !faults.is_empty() {
         use std::io::Write as _;

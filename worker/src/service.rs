@@ -81,10 +81,10 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
 /// Starts a worker whose seams are wrapped first, for tests that end it at certain points.
 pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl FnOnce(Ports) -> Ports) -> Result<Running, Error> {
     config.validate().map_err(Error::Config)?;
+    let settings = config.lent().map_err(|error| Error::Config(vec![error.to_string()]))?;
     let id = WorkerId::of_random(backbone::chance::bytes());
     let client = nats::connect(&config.nats, &format!("worker {id}")).await?;
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
-    let settings = settings(&config)?;
     let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
     let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
     let kit = kit(settings, egress, &client)?;
@@ -125,14 +125,6 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     });
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
     Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
-}
-
-fn settings(config: &Config) -> Result<Settings, Error> {
-    match (&config.settings, &config.settings_file) {
-        (Some(settings), _) => Ok(settings.clone()),
-        (None, Some(file)) => Settings::load(file).map_err(|error| Error::Config(vec![error.to_string()])),
-        (None, None) => Ok(Settings::default()),
-    }
 }
 
 /// What bots are made with.

@@ -4,21 +4,31 @@
 //! takes beside triggers and bots. A secret never stands in it: it names a variable or a file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
-use action::email::Smtp;
+use action::email::{Security, Smtp};
 use action::search::Search;
+use action::secret::Secret;
 use egress::policy::Allow;
-use mcp::program::Programs;
-use model::provider::Provider;
+use mcp::program::{Program, Programs};
+use model::provider::{Kind, Price, Provider};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use url::Url;
 
-use self::entry::{NatsEntry, ProgramEntry, ProviderEntry, SearchEntry, SecretEntry, SmtpEntry};
 use crate::ability::message::Pattern;
 use crate::secret::Vault;
 
-pub mod entry;
+/// How many millionths a US dollar has.
+const MICRO: f64 = 1e6;
+/// What is said of a source that is none.
+const NOT_ONE: &str = "must be one of { env: NAME } and { file: PATH }";
+/// Longest secret, in bytes.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+/// What stands for a secret while a document is checked without its secrets.
+const UNREAD: &str = "unread";
 
 /// What a file says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -44,6 +54,126 @@ pub struct Document {
     pub skillsets: IgnoredAny,
     /// The same; a worker is told with `--egress-allow`.
     pub egress: IgnoredAny,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// An environment variable.
+    env: Option<String>,
+    /// A file; relative to the one that names it.
+    file: Option<PathBuf>,
+}
+
+/// A provider of models.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderEntry {
+    id: String,
+    kind: Kind,
+    base_url: Option<Url>,
+    key: Option<Source>,
+    /// In US dollars for a million tokens, by model.
+    #[serde(default)]
+    prices: BTreeMap<String, PriceEntry>,
+    /// How many turns may use it at once, in one worker.
+    concurrency: Option<NonZeroUsize>,
+    schemas: Option<bool>,
+}
+
+/// What a model costs, in US dollars for a million tokens.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PriceEntry {
+    input: f64,
+    cached: Option<f64>,
+    output: f64,
+}
+
+/// A secret for abilities.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretEntry {
+    name: String,
+    #[serde(default, rename = "type")]
+    kind: SecretKind,
+    env: Option<String>,
+    file: Option<PathBuf>,
+}
+
+/// How a secret stands in a header.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretKind {
+    /// As it is.
+    #[default]
+    Plain,
+    /// `user:password`, as `Basic` and its base64.
+    Basic,
+    /// Behind `Bearer`.
+    Bearer,
+}
+
+/// How a mail server is spoken to.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// In the clear; for a server on the same machine.
+    None,
+    /// In the clear until `STARTTLS`.
+    #[default]
+    #[serde(rename = "starttls")]
+    Start,
+    /// From the first byte.
+    Implicit,
+}
+
+/// A mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SmtpEntry {
+    host: String,
+    port: u16,
+    #[serde(default)]
+    tls: Tls,
+    username: Option<String>,
+    password: Option<Source>,
+    from: String,
+}
+
+/// A search engine that answers with JSON.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SearchEntry {
+    url: String,
+    /// The header that carries the key.
+    header: Option<String>,
+    key: Option<Source>,
+    results: Option<String>,
+    title: Option<String>,
+    link: Option<String>,
+    snippet: Option<String>,
+}
+
+/// A program that may be started.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProgramEntry {
+    command: PathBuf,
+    #[serde(default)]
+    args: Vec<String>,
+    /// Its whole environment beside `PATH`.
+    #[serde(default)]
+    env: BTreeMap<String, Source>,
+    directory: Option<PathBuf>,
+}
+
+/// Where messages may go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NatsEntry {
+    allow: Vec<Pattern>,
 }
 
 /// What a deployment lends its bots, secrets included.
@@ -88,16 +218,45 @@ impl Settings {
     }
 }
 
+/// Where secrets are fetched from.
+#[derive(Debug, Clone, Copy)]
+enum Secrets<'a> {
+    /// From where the document says, with files relative to this directory.
+    From(&'a Path),
+    /// From nowhere: none is looked at.
+    Unread,
+}
+
 impl Document {
     /// Fetches what the document names; files are looked for relative to `base`.
     pub fn resolve(self, base: &Path) -> Result<Settings, Error> {
+        self.with(Secrets::From(base))
+    }
+
+    /// What is wrong with the document, as far as that can be told without its secrets.
+    pub fn check(self) -> Result<(), Error> {
+        self.with(Secrets::Unread).map(drop)
+    }
+
+    fn with(self, base: Secrets<'_>) -> Result<Settings, Error> {
         let mut providers = Vec::with_capacity(self.providers.len());
         for (index, entry) in self.providers.into_iter().enumerate() {
             providers.push(entry.resolve(&format!("providers[{index}]"), base)?);
         }
+        let faults = model::providers::faults(&providers);
+        if !faults.is_empty() {
+            return Err(fault("providers", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
+        }
         let mut secrets = Vec::with_capacity(self.secrets.len());
         for (index, entry) in self.secrets.into_iter().enumerate() {
-            secrets.push(entry.resolve(&format!("secrets[{index}]"), base)?);
+            let source = Source { env: entry.env, file: entry.file };
+            let value = source.read(&format!("secrets[{index}]"), base)?;
+            let secret = match entry.kind {
+                SecretKind::Plain => Secret::plain(value),
+                SecretKind::Basic => Secret::basic(value),
+                SecretKind::Bearer => Secret::bearer(value),
+            };
+            secrets.push((entry.name, secret));
         }
         let mut programs = Programs::new();
         for (name, entry) in self.mcp {
@@ -116,49 +275,119 @@ impl Document {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{Document, Settings};
-
-    fn read(text: &str) -> Result<Settings, String> {
-        let document: Document = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        document.resolve(Path::new(env!("CARGO_MANIFEST_DIR"))).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn every_section_is_read() {
-        let settings = read(
-            "providers:\n  - { id: local, kind: compatible, baseUrl: 'http://127.0.0.1:1/v1/', key: { file: Cargo.toml }, concurrency: 4,\n      \
-             prices: { small: { input: 0.1, output: 0.4 } } }\nsecrets: [{ name: t, type: bearer, file: Cargo.toml }]\n\
-             smtp: { host: mail, port: 25, tls: none, from: 'Bot <bot@example.com>' }\n\
-             search: { url: 'https://search.example.com/?q={query}' }\nmcp: { time: { command: mcp-time, args: [x] } }\nnats: { allow: ['jobs.>'] }\n",
-        )
-        .unwrap();
-        assert_eq!(settings.providers[0].prices["small"].output, 400_000);
-        assert!(settings.vault.get("T").is_some() && settings.smtp.is_some() && settings.search.is_some());
-        assert_eq!((settings.programs.len(), settings.subjects.len()), (1, 1));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (text, expected) in [
-            (
-                "providers: [{ id: a, kind: openai, key: { env: CUEPOINT_NOT_SET } }]",
-                "providers[0].key: the environment variable CUEPOINT_NOT_SET",
-            ),
-            ("providers: [{ id: a, kind: openai, key: {} }]", "providers[0].key: must be one of"),
-            ("providers: [{ id: a, kind: openai, prices: { m: { input: -1, output: 0 } } }]", "providers[0].prices.m: must be US dollars"),
-            ("secrets: [{ name: t, file: nowhere }]", "secrets[0]: cannot read"),
-            ("smtp: { host: h, port: 25, from: nobody }", "smtp.from: "),
-            ("smtp: { host: h, port: 25, from: 'a@b.c', username: u }", "smtp: username and password go together"),
-            ("search: { url: 'https://h/?q={query}', header: k }", "search: header and key go together"),
-        ] {
-            let error = read(text).map(drop).unwrap_err();
-            assert!(error.starts_with(expected), "{text}: {error}");
+impl Source {
+    /// The secret, without the line end of a file.
+    fn read(&self, path: &str, base: Secrets<'_>) -> Result<SecretString, Error> {
+        match base {
+            Secrets::From(base) => self.fetch(path, base),
+            Secrets::Unread if self.env.is_some() != self.file.is_some() => Ok(UNREAD.to_owned().into()),
+            Secrets::Unread => Err(fault(path, NOT_ONE)),
         }
-        assert!(read("nats: { allow: ['log.>'] }").unwrap_err().contains("log"));
-        assert!(read("colour: red").unwrap_err().contains("colour"));
+    }
+
+    fn fetch(&self, path: &str, base: &Path) -> Result<SecretString, Error> {
+        let text = match (&self.env, &self.file) {
+            (Some(name), None) => variable(name).ok_or_else(|| fault(path, format!("the environment variable {name} is not set")))?,
+            (None, Some(file)) => {
+                let file = base.join(file);
+                let length = std::fs::metadata(&file).map(|found| found.len());
+                let length = length.map_err(|error| fault(path, format!("cannot read {}: {error}", file.display())))?;
+                if length > SECRET_BYTES_MAX {
+                    return Err(fault(path, format!("{} has {length} bytes, at most {SECRET_BYTES_MAX} are taken", file.display())));
+                }
+                std::fs::read_to_string(&file).map_err(|error| fault(path, format!("cannot read {}: {error}", file.display())))?
+            }
+            _ => return Err(fault(path, NOT_ONE)),
+        };
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() { Err(fault(path, "the secret is empty")) } else { Ok(text.to_owned().into()) }
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "a settings file names the variable")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+impl ProviderEntry {
+    fn resolve(self, path: &str, base: Secrets<'_>) -> Result<Provider, Error> {
+        let key = self.key.map(|source| source.read(&format!("{path}.key"), base)).transpose()?;
+        let mut prices = BTreeMap::new();
+        for (name, entry) in self.prices {
+            let price = entry
+                .resolve()
+                .ok_or_else(|| fault(format!("{path}.prices.{name}"), "must be US dollars for a million tokens, 0 or more"))?;
+            prices.insert(name, price);
+        }
+        let Self { id, kind, base_url, concurrency, schemas, .. } = self;
+        Ok(Provider { id, kind, base_url, key, prices, concurrency, schemas })
+    }
+}
+
+impl PriceEntry {
+    fn resolve(self) -> Option<Price> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, finite and not negative")]
+        let micro = |usd: f64| (usd.is_finite() && (0.0..=1e6).contains(&usd)).then(|| (usd * MICRO).round() as u64);
+        let cached = match self.cached {
+            Some(usd) => Some(micro(usd)?),
+            None => None,
+        };
+        Some(Price { input: micro(self.input)?, cached, output: micro(self.output)? })
+    }
+}
+
+impl SmtpEntry {
+    fn resolve(self, base: Secrets<'_>) -> Result<Smtp, Error> {
+        let from = self.from.parse().map_err(|error| fault("smtp.from", error))?;
+        let password = self.password.map(|source| source.read("smtp.password", base)).transpose()?;
+        if password.is_some() != self.username.is_some() {
+            return Err(fault("smtp", "username and password go together"));
+        }
+        let tls = match self.tls {
+            Tls::None => Security::None,
+            Tls::Start => Security::StartTls,
+            Tls::Implicit => Security::Implicit,
+        };
+        Ok(Smtp { host: self.host, port: self.port, tls, username: self.username, password, from })
+    }
+}
+
+impl SearchEntry {
+    fn resolve(self, base: Secrets<'_>) -> Result<Search, Error> {
+        let standard = Search::new(self.url);
+        let key = match (self.header, self.key) {
+            (Some(header), Some(source)) => {
+                let name = header.parse().map_err(|_| fault("search.header", "is no name of a header"))?;
+                Some((name, source.read("search.key", base)?))
+            }
+            (None, None) => None,
+            _ => return Err(fault("search", "header and key go together")),
+        };
+        let search = Search {
+            key,
+            results: self.results.unwrap_or(standard.results),
+            title: self.title.unwrap_or(standard.title),
+            link: self.link.unwrap_or(standard.link),
+            snippet: self.snippet.unwrap_or(standard.snippet),
+            url: standard.url,
+        };
+        search.validate().map_err(|reason| fault("search", reason))?;
+        Ok(search)
+    }
+}
+
+impl ProgramEntry {
+    fn resolve(self, path: &str, base: Secrets<'_>) -> Result<Program, Error> {
+        let mut environment = BTreeMap::new();
+        for (name, source) in self.env {
+            let value = source.read(&format!("{path}.env.{name}"), base)?;
+            environment.insert(name, value);
+        }
+        let Self { command, args, directory, .. } = self;
+        Ok(Program { command, arguments: args, environment, directory })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,9 @@ fn read(root: &Node, file: &str, base: &Path, faults: &mut Vec<Fault>) -> Option
     let skillsets = fields.list("skillsets", faults);
     let skillsets: Vec<_> = skillsets.into_iter().filter_map(|(node, path)| skillset::read(node, &path, faults)).collect();
     let lent = lent::take(&mut fields, faults);
+    if let Err(settings::Error { path, reason }) = lent.clone().check() {
+        faults.push(Fault { at: root.place_of(&path), path, reason });
+    }
     fields.finish(faults);
 
     refuse_twins(triggers.iter().filter_map(|trigger| trigger.id.as_ref()), faults);
@@ -364,6 +367,32 @@ mod tests {
             &format!("triggers:\n  - {{ id: t, bot: b }}\n  - {{ id: t, bot: b }}\n{BOT}"),
             &["f.yaml:3:11: triggers[1].id: t stands twice, first in line 2"],
         );
+    }
+
+    #[test]
+    fn what_is_lent_is_checked_without_its_secrets() {
+        let with = |sections: &str| format!("triggers: [{{ id: t, bot: b }}]\n{BOT}{sections}");
+        let right = "providers:\n  - { id: a, kind: openai, key: { env: CUEPOINT_NOT_SET } }\nsecrets:\n  - { name: s, file: nowhere }\n";
+        Document::parse("f.yaml", &with(right), Path::new("")).unwrap();
+        check(&with("providers:\n  - { id: a, kind: openai }\n"), &[r#"f.yaml:5:3: providers: providers["a"].key is missing"#]);
+        check(&with("secrets:\n  - { name: s, value: hunter2 }\n"), &["f.yaml:5:3: secrets: unknown field `value`"]);
+        check(&with("secrets:\n  - { name: s }\n"), &["f.yaml:5:5: secrets[0]: must be one of { env: NAME } and { file: PATH }"]);
+        check(&with("search: { url: nowhere }\n"), &["f.yaml:4:9: search: "]);
+    }
+
+    #[test]
+    fn a_fault_of_an_instruction_shows_its_line_with_a_caret() {
+        let text = format!(
+            "triggers: [{{ id: t, bot: b }}]\n{BOT}skillsets:\n  - id: s\n    abilities:\n      - name: look up\n        instruction: |\n          \
+             ```fetch\n          GET https://example.com/$[id! eucc]\n          ```\n"
+        );
+        let faults = Document::parse("f.yaml", &text, Path::new("")).unwrap_err().to_string();
+        let mut lines = faults.lines();
+        assert_eq!(lines.next(), Some("f.yaml:7:9: skillsets[0]: abilities[0] (look up): instruction:"));
+        assert!(lines.next().unwrap().ends_with("line 2, column 31: unknown operand `eucc`"), "{faults}");
+        let (shown, caret) = (lines.nth(1).unwrap(), lines.next().unwrap());
+        assert_eq!(shown.find("eucc"), caret.find("^^^^"), "{faults}");
+        assert!(faults.contains("did you mean `euc`?"), "{faults}");
     }
 
     #[test]
