@@ -21,6 +21,7 @@ mod pin;
 mod redis;
 mod refusal;
 mod secret;
+mod threat;
 mod wait_for;
 mod world;
 

@@ -135,9 +135,9 @@ fn data(text: &str) -> String {
         safe.push_str(before);
         let name: String = after.chars().filter(|char| char.is_alphanumeric()).take(MARK.len()).collect();
         if name.eq_ignore_ascii_case(MARK) {
-            safe.push_str(&marks.replace(OPENING, "&lt;"))
+            safe.push_str(&marks.replace(OPENING, "&lt;"));
         } else {
-            safe.push_str(marks)
+            safe.push_str(marks);
         }
         rest = after;
     }
