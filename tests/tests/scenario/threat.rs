@@ -102,13 +102,13 @@ async fn what_callers_and_pages_and_tools_say_stays_between_its_marks() {
             let bare: String = content.chars().filter(|char| !char.is_whitespace() && *char != '\u{200b}').collect();
             let mut depth = 0;
             for (at, _) in bare.match_indices('<') {
-                let rest = &bare[at..];
+                let rest = bare.get(at..).unwrap();
                 depth += i32::from(rest.starts_with("<data>")) - i32::from(rest.starts_with("</data>"));
                 assert!((0..=1).contains(&depth), "{content}");
             }
             assert_eq!(depth, 0, "{content}");
-            let evil = content.find("SYSTEM");
-            assert!(evil.is_none_or(|at| content[..at].contains("<data>")), "{content}");
+            let before = content.split_once("SYSTEM").map(|(before, _)| before);
+            assert!(before.is_none_or(|before| before.contains("<data>")), "{content}");
         }
     }
     assert!(outcomes(&oracle).iter().all(|outcome| outcome.contains("&lt;/data>")), "{:?}", outcomes(&oracle));
@@ -385,7 +385,7 @@ async fn what_is_huge_deep_packed_or_endless_ends_as_an_error_and_the_turn_goes_
     let told = outcomes(&oracle);
     assert_eq!(told.len(), 6);
     for index in [1, 2, 4, 5] {
-        assert!(told[index].starts_with("error: "), "{index}: {}", &told[index][..told[index].len().min(200)]);
+        assert!(told[index].starts_with("error: "), "{index}: {:.200}", told[index]);
     }
     assert!(told.iter().all(|outcome| outcome.len() <= 1 << 20));
     system.finish().await;
