@@ -20,6 +20,7 @@
 //! - [`oracle`]: the words of a model, over the wire;
 //! - [`fatal`]: points at which a worker kills itself;
 //! - [`sink`]: an HTTP service that records what it is asked;
+//! - [`stranger`]: an HTTP service that means no good;
 //! - [`proxy`]: a TCP connection that can be cut, stalled and delayed;
 //! - [`pretender`]: a broker that is too old;
 //! - [`peer`]: programs that nobody here wrote;
@@ -46,6 +47,7 @@ pub mod resource;
 pub mod scratch;
 pub mod setup;
 pub mod sink;
+pub mod stranger;
 pub mod stream;
 pub mod system;
 pub mod view;

@@ -26,10 +26,8 @@ use super::message::{Courier, Pattern};
 use super::{Abilities, Facts, WaitFor, message};
 use crate::secret::Vault;
 
+mod question;
 mod remote;
-
-/// Longest question that is put to whoever approves, in bytes.
-const QUESTION_BYTES_MAX: usize = 4 * 1024;
 
 /// What abilities are done with; one for the whole worker.
 #[derive(Clone)]
@@ -138,9 +136,19 @@ impl Toolbox {
         Some((index, ability, ability.fill(arguments).ok()?))
     }
 
-    fn unknown(&self, function: &str) -> String {
-        let names: Vec<&str> = self.functions.keys().map(String::as_str).collect();
-        format!("there is no function {function:?}: {} are there", names.join(", "))
+    fn needs_leave(&self, ability: &Ability) -> bool {
+        ability.approval.unwrap_or(self.asks_leave)
+    }
+
+    fn has_servers(&self) -> bool {
+        self.skillset.abilities.iter().any(|ability| ability.instruction.action() == Action::Mcp)
+    }
+
+    fn unknown(&self, function: &str, facts: &Facts) -> String {
+        let is_admitted = |index: &usize| self.skillset.abilities.get(*index).is_some_and(|ability| admits(ability, facts));
+        let names: Vec<&str> = self.functions.iter().filter(|(_, (index, _))| is_admitted(index)).map(|(name, _)| name.as_str()).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        format!("there is no function {function:?}: {names} are there")
     }
 
     async fn act(&self, place: (usize, &Ability), arguments: &Value, key: &str, facts: &Facts) -> Result<Value, String> {
@@ -194,7 +202,9 @@ impl Abilities for Toolbox {
         match self.filled(ability, arguments) {
             Some((_, ability, invocation)) => ability.doubt.map_or_else(|| action::doubt(&invocation), doubt_of),
             // Nothing is done with arguments that do not fit, so telling that again does no harm.
-            None => Doubt::Retry,
+            None if self.ability(ability).is_some() || !self.has_servers() => Doubt::Retry,
+            // It may be the tool of a server that is found only when the call is made.
+            None => Doubt::Fail,
         }
     }
 
@@ -213,10 +223,13 @@ impl Abilities for Toolbox {
             let timeout = question.timeout.unwrap_or(AWAIT_DEFAULT).clamp(AWAIT_MIN, AWAIT_MAX);
             let choices = question.choices.map(|choices| format!(" ({})", choices.join(" | "))).unwrap_or_default();
             let words = question.text.words().unwrap_or_default();
-            return Some(WaitFor { kind: Wait::Answer, question: bounded(format!("{words}{choices}")), timeout });
+            return Some(WaitFor { kind: Wait::Answer, question: question::words(&format!("{words}{choices}")), timeout });
         }
-        let asks = ability.approval.unwrap_or(self.asks_leave);
-        asks.then(|| WaitFor { kind: Wait::Approval, question: bounded(format!("{function}({arguments})")), timeout: AWAIT_DEFAULT })
+        self.needs_leave(ability).then(|| WaitFor {
+            kind: Wait::Approval,
+            question: question::leave(function, arguments),
+            timeout: AWAIT_DEFAULT,
+        })
     }
 
     async fn run(&self, call: &Call, idempotency_key: &str, facts: &Facts) -> Result<String, String> {
@@ -224,26 +237,22 @@ impl Abilities for Toolbox {
         let known = self.ability(&call.ability).filter(|(_, ability)| ability.instruction.action() != Action::Mcp);
         if let Some((index, ability)) = known {
             if !admits(ability, facts) {
-                return Err(self.unknown(&call.ability));
+                return Err(self.unknown(&call.ability, facts));
             }
             return self.act((index, ability), &arguments, idempotency_key, facts).await.map(|value| value.to_string());
         }
         if self.remote(&call.ability).is_none() {
             drop(self.offer(facts).await);
         }
-        let remote = self.remote(&call.ability).ok_or_else(|| self.unknown(&call.ability))?;
+        let remote = self.remote(&call.ability).ok_or_else(|| self.unknown(&call.ability, facts))?;
         let ability = self.skillset.abilities.get(remote.ability).filter(|ability| admits(ability, facts));
-        ability.ok_or_else(|| self.unknown(&call.ability))?;
+        let ability = ability.ok_or_else(|| self.unknown(&call.ability, facts))?;
+        // Whoever named a tool that was not known yet has passed by the question for leave.
+        if self.needs_leave(ability) && call.wait() != Wait::Approval {
+            return Err(format!("{} needs leave, and its server was not known when it was called: call it again", call.ability));
+        }
         self.call_remote(&remote, arguments, idempotency_key, facts).await.map(|value| value.to_string())
     }
-}
-
-fn bounded(mut text: String) -> String {
-    if text.len() > QUESTION_BYTES_MAX {
-        let end = (0..=QUESTION_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -75,11 +75,6 @@ impl Drain<'_> {
             self.cancels.sort_unstable();
         }
         self.answers = seq;
-        if meaning == Meaning::Unwanted && self.fence == 0 {
-            // Whoever speaks to a session that never was makes no subject of the log.
-            self.settle().await;
-            return Ok(None);
-        }
         let received = Received { answer: answer.map(Into::into), unwanted: meaning == Meaning::Unwanted };
         let idle;
         let frame = if let Some(turn) = turn {

@@ -123,7 +123,7 @@ async fn an_ability_of_other_triggers_or_contacts_is_neither_offered_nor_done() 
         { "name": "b", "limits": { "contacts": ["ada@example.com"] }, "instruction": block("echo", "b") },
     ]));
     assert!(toolbox.offer(&Facts { trigger: "t".into(), ..Facts::default() }).await.functions.is_empty());
-    assert!(run(&toolbox, "a", json!({})).await.unwrap_err().starts_with("there is no function"));
+    assert_eq!(run(&toolbox, "a", json!({})).await.unwrap_err(), "there is no function \"a\": none are there");
     let ada =
         Facts { trigger: "orders".into(), named: [("CONTACT_EMAIL".to_owned(), "ada@example.com".to_owned())].into(), ..Facts::default() };
     assert_eq!(toolbox.offer(&ada).await.functions.len(), 2);
@@ -139,6 +139,9 @@ async fn a_server_that_cannot_be_reached_is_a_note_and_the_rest_is_offered() {
     assert_eq!((offer.functions.len(), offer.notes.len()), (1, 1));
     assert!(run(&toolbox, "far_tool", json!({})).await.unwrap_err().starts_with("there is no function"));
     assert!(run(&toolbox, "far", json!({})).await.unwrap_err().starts_with("there is no function"));
+    // Its tools may be found by the time that the call is made, and not be harmless.
+    assert_eq!(toolbox.doubt("far_tool", &json!({})), Doubt::Fail);
+    assert_eq!(toolbox.doubt("echo", &json!({})), Doubt::Retry);
 }
 
 #[tokio::test]
