@@ -78,6 +78,11 @@ impl Process {
         ended.unwrap_or_else(|_| panic!("{} still runs after {within:?}", self.name)).expect("a child can be waited for")
     }
 
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be looked at").is_some()
+    }
+
     /// All that it has printed.
     pub(super) fn printed(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
