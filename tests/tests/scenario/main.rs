@@ -1,12 +1,6 @@
 //! Scenarios over real servers: what a user is promised, and what keeps it.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "helpers of tests fail them by panicking"
-)]
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
 mod agent;
 mod busy;
