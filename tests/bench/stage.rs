@@ -86,10 +86,11 @@ impl Stage {
         Ok(())
     }
 
-    /// A further trigger of the same bot.
-    pub(crate) async fn add_trigger(&self, id: &str) -> anyhow::Result<()> {
+    /// A further trigger of the same bot, with so many turns at once in a worker.
+    pub(crate) async fn add_trigger(&self, id: &str, turns: u32) -> anyhow::Result<()> {
         let bucket = self.context.get_key_value(subject::RESOURCES).await?;
-        let resource = Self::trigger(id)?;
+        let Resource::Trigger(trigger) = Self::trigger(id)? else { anyhow::bail!("no trigger") };
+        let resource = Resource::Trigger(Trigger { limits: Limits { turns, ..Limits::default() }, ..trigger });
         bucket.put(resource.key(), resource.encode("bench")).await?;
         Ok(())
     }
