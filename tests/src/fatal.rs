@@ -211,6 +211,10 @@ impl Bot for FatalBot {
         self.inner.wants_history()
     }
 
+    fn wants_facts(&self) -> bool {
+        self.inner.wants_facts()
+    }
+
     fn limits(&self) -> &Limits {
         self.inner.limits()
     }

@@ -162,6 +162,11 @@ pub trait Bot: Send + Sync {
         false
     }
 
+    /// Whether it looks at [`Turn::facts`]; they are empty for one that does not.
+    fn wants_facts(&self) -> bool {
+        false
+    }
+
     /// What its turns may take, whichever trigger they are of.
     fn limits(&self) -> &Limits {
         const NONE: &Limits = &Limits { turns: 0, turn: None, day: None, session_day: None, contact_day: None };

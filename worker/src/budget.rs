@@ -101,6 +101,10 @@ pub struct Account {
 
 /// The accounts of a turn: those that have a bound.
 pub fn accounts(session: &SessionKey, input: &Input, trigger: &Limits, bot: (&str, &Limits)) -> Vec<Account> {
+    let is_bounded = |limits: &Limits| limits.day.is_some() || limits.session_day.is_some() || limits.contact_day.is_some();
+    if !is_bounded(trigger) && !is_bounded(bot.1) {
+        return Vec::new();
+    }
     let contact = input.contact.as_ref().map(|contact| if contact.email.is_empty() { &contact.phone } else { &contact.email });
     let contact = contact.filter(|contact| !contact.is_empty()).map(|contact| hex(&Sha256::digest(contact.as_bytes())));
     let mut accounts = Vec::new();

@@ -154,6 +154,10 @@ impl Bot for Agent {
         true
     }
 
+    fn wants_facts(&self) -> bool {
+        true
+    }
+
     fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -16,6 +16,7 @@ use super::end::Failure;
 use super::hear::Cancel;
 use super::turn::Open;
 use super::{Drain, Stop, unavailable};
+use crate::ability::Facts;
 use crate::bot::{self, Bot, Reply, Thought};
 use crate::budget::{self, Account, Spent};
 use crate::port::{News, Waiting};
@@ -61,7 +62,8 @@ impl Drain<'_> {
     async fn think(&mut self, turn: &mut Open, bot: &Arc<dyn Bot>, history: &[Message], accounts: &[Account]) -> Result<Option<End>, Stop> {
         let (session, event, live) = (turn.session.clone(), turn.event, Arc::clone(&self.desk.ports.live));
         let told = move |delta| live.tell(&session, event, News::Delta(&delta));
-        let (steps, facts) = (turn.course.steps(), turn.facts(&*self.desk.ports.clock));
+        let steps = turn.course.steps();
+        let facts = if bot.wants_facts() { turn.facts(&*self.desk.ports.clock) } else { Facts::default() };
         let view = bot::Turn {
             event: turn.event,
             facts: &facts,
