@@ -195,9 +195,11 @@ impl Abilities for Toolbox {
             let by_server = if remote.is_repeatable { Doubt::Retry } else { Doubt::Fail };
             return said.map_or(by_server, doubt_of);
         }
-        if self.presumed(ability).any(|presumed| presumed.doubt != Some(ability::Doubt::Retry)) {
+        let mut presumed = self.presumed(ability).peekable();
+        if presumed.peek().is_some() {
             // The server may be back by the time of the call.
-            return Doubt::Fail;
+            let may_be_repeated = presumed.all(|presumed| presumed.doubt == Some(ability::Doubt::Retry));
+            return if may_be_repeated { Doubt::Retry } else { Doubt::Fail };
         }
         match self.filled(ability, arguments) {
             Some((_, ability, invocation)) => ability.doubt.map_or_else(|| action::doubt(&invocation), doubt_of),
