@@ -119,6 +119,8 @@ pub(crate) struct State {
     pub(crate) redis_silent_until: Option<Instant>,
     pub(crate) seats: Vec<Seat>,
     pub(crate) executions: BTreeMap<String, u64>,
+    /// The keys of calls that somebody gave leave for, as the log says.
+    approved: BTreeSet<String>,
     pub(crate) summary: Summary,
     fault: Option<String>,
     trace: Vec<String>,
@@ -233,7 +235,13 @@ impl State {
             Some(Step::Suspended(_)) => self.summary.suspended += 1,
             Some(Step::Cancelled(_)) => self.summary.cancelled += 1,
             Some(Step::Received(step)) if step.unwanted => self.summary.unwanted += 1,
-            Some(Step::Received(_)) => self.summary.answered += 1,
+            Some(Step::Received(step)) => {
+                self.summary.answered += 1;
+                if let Some(answer) = step.answer.as_ref().filter(|answer| matches!(answer.kind, Some(Kind::Approved(_)))) {
+                    let event = EventSeq { epoch: epoch(), seq: answer.event };
+                    self.approved.insert(proto::idempotency::effect_key(session, event, &answer.call));
+                }
+            }
             Some(Step::Outcomes(step)) => {
                 let doubts = step.outcomes.iter().filter(|outcome| matches!(outcome.end, Some(End::Unknown(_)))).count();
                 self.summary.in_doubt += doubts as u64;
@@ -277,6 +285,9 @@ impl State {
         *count += 1;
         if *count > 1 && !is_repeatable {
             self.violate(format!("I5: {name} ran twice under {key}"));
+        }
+        if name == "leave" && !self.approved.contains(key) {
+            self.violate(format!("{name} ran under {key} without leave for this very call"));
         }
     }
 }

@@ -129,6 +129,8 @@ impl<'a> Drain<'a> {
         let from_leader = self.has_reread;
         let end = self.read_position(from_leader).await?;
         match end {
+            // An answer that another worker had may be delivered late; whatever comes from now on is delivered here.
+            End::Closed if self.is_thorough => drop(Box::pin(self.hear(None)).await?),
             End::Closed => {}
             // Rare paths live on the heap only while they run: every session's task has room for all it may await.
             End::Open(last) => Box::pin(self.resume(*last)).await?,
@@ -139,7 +141,7 @@ impl<'a> Drain<'a> {
             if self.desk.shutdown.is_cancelled() {
                 return Err(Stop::Yield(Duration::ZERO));
             }
-            if self.is_thorough || self.mailbox.hold(|hold| hold.has_answer()) {
+            if self.mailbox.hold(|hold| hold.has_answer()) {
                 Box::pin(self.hear(None)).await?;
             }
             match self.find_next().await? {

@@ -169,13 +169,14 @@ async fn what_a_turn_may_take_is_not_passed() {
         .with(skillset("shop", abilities))
         .with(agent("clerk", json!({ "model": "oracle/scripted", "skillset": "shop" })))
         .with(trigger("calls").bot("clerk").limits(limits(Budget { model_calls: 3, ..Budget::default() })))
+        .with(trigger("acts").bot("clerk").limits(limits(Budget { ability_calls: 1, ..Budget::default() })))
         .with(trigger("tokens").bot("clerk").limits(limits(Budget { tokens: 1_700, ..Budget::default() })))
         .with(trigger("day").bot("clerk").limits(Limits { day: Some(Budget { model_calls: 5, ..Budget::default() }), ..Limits::default() }))
         .workers(1, &Setup::here().settings(oracle.settings("")))
         .gateways(1, &Setup::here())
         .start()
         .await;
-    for (name, calls, reason) in [("calls", 3, "3 model calls"), ("day", 5, "5 model calls")] {
+    for (name, calls, reason) in [("calls", 3, "3 model calls"), ("acts", 2, "1 ability calls"), ("day", 5, "5 model calls")] {
         let before = oracle.asked().len();
         let told = system.call(name).said("s", "go").query("wait=20").send().await.ok();
         assert_eq!(told.str("/status"), "failed");

@@ -47,6 +47,8 @@ impl Drain<'_> {
             self.conversation = Some(Conversation { turn: ordinal, ..turn.conversation });
             self.merged = merged.unwrap_or_default();
             self.closed_at_ms = None;
+            // What was said to this turn means nothing to the next, whose calls have the same names.
+            self.heard.clear();
         }
         // A turn of an earlier epoch is closed without a cursor in this one.
         if turn.event.epoch == self.mailbox.epoch {

@@ -36,7 +36,7 @@ impl Drain<'_> {
         let bot = match turn.plan.bot.clone() {
             Ok(bot) => bot,
             Err(message) => {
-                return Box::pin(self.fail(turn, Failure { code: Code::BotUnknown, message, copy: waiting })).await;
+                return Box::pin(self.fail(turn, Failure { copy: waiting, ..Failure::new(Code::BotUnknown, message) })).await;
             }
         };
         drop(waiting);
@@ -76,10 +76,10 @@ impl Drain<'_> {
         let is_bounded = !accounts.is_empty() || turn.plan.trigger.limits.turn.is_some() || bot.limits().turn.is_some();
         let estimate = if is_bounded { bot.estimate(&view) } else { Spent::default() };
         if let Err(exceeded) = turn.afford(&**bot, estimate) {
-            return Ok(Some(spent(&exceeded)));
+            return Ok(Some(End::Failure(spent(&exceeded))));
         }
         if let Err(exceeded) = self.reserve(accounts, estimate).await {
-            return Ok(Some(spent(&exceeded)));
+            return Ok(Some(End::Failure(spent(&exceeded))));
         }
         let thought = match self.attend(turn, bot.think(view)).await? {
             Attended::Done(thought) => thought,
@@ -93,16 +93,19 @@ impl Drain<'_> {
         }
         match thought {
             Ok(Thought::Call { requests, thought }) => {
+                // An answer whose calls are not made is on no record, and was paid for all the same.
+                let taken = thought.as_ref().and_then(|thought| thought.usage.clone());
+                let refused = |failure: Failure| Ok(Some(End::Failure(Failure { taken, ..failure })));
                 let amount = Spent { ability_calls: requests.len() as u64, ..Spent::default() };
                 if let Err(exceeded) = turn.afford(&**bot, amount) {
-                    return Ok(Some(spent(&exceeded)));
+                    return refused(spent(&exceeded));
                 }
                 if let Err(exceeded) = self.reserve(accounts, amount).await {
-                    return Ok(Some(spent(&exceeded)));
+                    return refused(spent(&exceeded));
                 }
                 match self.calls(turn, requests) {
                     Ok(calls) => Box::pin(self.intend(turn, calls, thought)).await.map(|()| None),
-                    Err(message) => Ok(Some(End::Failure(Failure::new(Code::TurnLimit, message)))),
+                    Err(message) => refused(Failure::new(Code::TurnLimit, message)),
                 }
             }
             Ok(Thought::Reply(reply)) => Ok(Some(End::Reply(reply))),
@@ -176,8 +179,8 @@ impl Open {
     }
 }
 
-fn spent(exceeded: &budget::Exceeded) -> End {
-    End::Failure(Failure::new(Code::BudgetSpent, exceeded.to_string()))
+fn spent(exceeded: &budget::Exceeded) -> Failure {
+    Failure::new(Code::BudgetSpent, exceeded.to_string())
 }
 
 fn out_of_time() -> End {

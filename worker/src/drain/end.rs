@@ -3,7 +3,7 @@
 use proto::code::Code;
 use proto::limit;
 use proto::record::Step as RecordStep;
-use proto::wire::{Cancelled, Completed, Failed};
+use proto::wire::{Cancelled, Completed, Failed, Usage};
 
 use super::hear::Cancel;
 use super::turn::Open;
@@ -17,11 +17,13 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// The event, where a copy goes to DEAD.
     pub(super) copy: Option<Waiting>,
+    /// What a model took whose answer is on no record.
+    pub(super) taken: Option<Usage>,
 }
 
 impl Failure {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), copy: None }
+        Self { code, message: message.into(), copy: None, taken: None }
     }
 }
 
@@ -30,7 +32,8 @@ impl Drain<'_> {
         let Reply { text, thought, is_truncated } = reply;
         if text.len() > limit::STEP_BYTES_MAX {
             let message = format!("the reply has {} bytes, at most {} are kept", text.len(), limit::STEP_BYTES_MAX);
-            return Box::pin(self.fail(turn, Failure::new(Code::TurnLimit, message))).await;
+            let taken = thought.and_then(|thought| thought.usage);
+            return Box::pin(self.fail(turn, Failure { taken, ..Failure::new(Code::TurnLimit, message) })).await;
         }
         let usage = turn.course.usage(thought.as_ref().and_then(|thought| thought.usage.as_ref()));
         let input = turn.unrecorded.take();
@@ -41,7 +44,7 @@ impl Drain<'_> {
 
     /// Ends a turn without a reply: the copy first, then the record, then the ack.
     pub(super) async fn fail(&mut self, mut turn: Open, failure: Failure) -> Result<(), Stop> {
-        let Failure { code, message, copy } = failure;
+        let Failure { code, message, copy, taken } = failure;
         // The message may quote what a caller or a page said: it stands in the record, not in the log line.
         tracing::warn!(session.key = %self.mailbox.session, event.seq = turn.event.seq, code = code.as_str(), dead = copy.is_some(), "a turn failed");
         let dead = copy.is_some();
@@ -50,7 +53,7 @@ impl Drain<'_> {
             let place = letter::Place::Session(&self.mailbox.session);
             letter::bury(&*self.desk.ports.broker, place, &waiting, cause).await.map_err(unavailable)?;
         }
-        let (input, usage) = (turn.unrecorded.take(), turn.course.usage(None));
+        let (input, usage) = (turn.unrecorded.take(), turn.course.usage(taken.as_ref()));
         let failed = Failed { input, code: code.as_str().to_owned(), message, dead, usage };
         self.append(&turn, RecordStep::Failed(failed)).await?;
         self.settle().await;

@@ -32,7 +32,7 @@ impl Drain<'_> {
         };
         if attempt::is_spent(turn.attempt) {
             let message = format!("given up after {} attempts", turn.attempt);
-            return self.fail(turn, Failure { code: Code::GivenUp, message, copy: Some(waiting) }).await;
+            return self.fail(turn, Failure { copy: Some(waiting), ..Failure::new(Code::GivenUp, message) }).await;
         }
         if turn.course.input().is_none()
             && let Err(error) = self.take_in_event(&mut turn, &waiting)

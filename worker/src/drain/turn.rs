@@ -98,7 +98,7 @@ impl Drain<'_> {
         let mut turn = Open::new(&self.mailbox.session, &waiting, conversation, plan);
         if self.fence == 0 && self.is_beyond_log(waiting.at_ms) {
             let message = "the event is older than the log: whether it was done is unknown".to_owned();
-            return Box::pin(self.fail(turn, Failure { code: Code::OutcomeUnknown, message, copy: Some(waiting) })).await;
+            return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..Failure::new(Code::OutcomeUnknown, message) })).await;
         }
         let has_first = self.mailbox.hold(|hold| hold.has_first(event.seq));
         if let Some(attempt) = attempt::before_first_turn(self.is_first_turn, has_first) {

@@ -8,11 +8,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
-use tests::resource::{SECRET, skillset, trigger};
+use tests::resource::{SECRET, agent, skillset, trigger};
+use tests::setup::Setup;
+use tests::sink::Sink;
 use tests::stranger::{Reply, Stranger};
 
 use super::{block, completed, outcomes, shop, talked_into, waits};
-use crate::{SOON, session};
+use crate::{SOON, session, system};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_whose_server_was_away_when_it_was_called_still_needs_leave() {
@@ -187,5 +189,42 @@ async fn an_ability_of_one_contact_is_nobody_elses_whatever_they_say() {
         assert_eq!(outcome.contains("refunded"), is_hers, "{email}: {outcome}");
         assert!(is_hers || outcome.contains(": look are there"), "names that are not theirs are not told: {outcome}");
     }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leave_for_a_turn_that_is_called_off_is_no_leave_for_the_next_one() {
+    let oracle = talked_into(vec![("look", json!({})), ("pay", json!({}))]).await;
+    let sink = Sink::start().await;
+    let abilities = json!([
+        { "name": "look", "instruction": block("fetch", &format!("GET {}", sink.url("look"))) },
+        { "name": "pay", "approval": true, "instruction": block("fetch", &format!("POST {}", sink.url("pay"))) },
+    ]);
+    let mut system = system()
+        .with(skillset("shop", abilities))
+        .with(agent("clerk", json!({ "model": "oracle/scripted", "skillset": "shop" })))
+        .with(trigger("orders").bot("clerk"))
+        .gateways(1, &Setup::here())
+        .start()
+        .await;
+    // The turn stands open, with both answers before it, when another worker takes it up.
+    let doomed = system.start_worker(Setup::child().settings(oracle.settings("")).fatal("append.suspended#1.before")).await;
+    let first = system.call("orders").said("s", "first").send().await.receipt();
+    let died = async || system.worker(doomed).has_died().then_some(());
+    eventually("the worker is killed", SOON, died).await;
+    let second = system.call("orders").said("s", "second").send().await.receipt();
+    for said in [json!({ "call": "1.1", "approve": true }), json!({ "cancel": true })] {
+        let mut said = said;
+        said["event"] = first.to_string().into();
+        system.publish_to(&proto::subject::answer(&first.session), None, said.to_string()).await;
+    }
+    system.start_worker(Setup::here().settings(oracle.settings(""))).await;
+    let told = waits(&system, &second).await;
+    assert_eq!(system.fetch(&first).send().await.ok().str("/status"), "cancelled");
+    let paid = || sink.hits().iter().filter(|hit| hit.path == "/pay").count();
+    assert_eq!(paid(), 0, "{told}");
+    drop(system.of_event(&second, Method::POST, "answer").json(&json!({ "call": "1.1", "approve": true })).send().await.ok());
+    completed(&system, &second).await;
+    assert_eq!(paid(), 1);
     system.finish().await;
 }
