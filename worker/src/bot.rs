@@ -11,6 +11,7 @@ use model::answer::Delta;
 use model::providers::Providers;
 use proto::code::Code;
 use proto::id::{EventSeq, SkillsetId};
+use proto::limit::DEFINITION_BYTES_MAX;
 use proto::message::Message;
 use proto::resource::{self, Limits, Skillset};
 use proto::wire::{self, Call, Doubt, Input, Outcome};
@@ -228,6 +229,10 @@ pub fn make(bot: &resource::Bot, skillset: Option<&Skillset>, kit: &Kit) -> Resu
 /// Reads the abilities of a skillset.
 pub fn read_skillset(skillset: &Skillset) -> Result<skillset::set::Skillset, DefinitionError> {
     let invalid = |reason: String| DefinitionError::Invalid { path: String::new(), reason };
+    if skillset.definition.len() > DEFINITION_BYTES_MAX {
+        let bytes = skillset.definition.len();
+        return Err(invalid(format!("the definition has {bytes} bytes, at most {DEFINITION_BYTES_MAX} are taken")));
+    }
     let definition: skillset::set::Definition = serde_json::from_str(&skillset.definition).map_err(|error| invalid(error.to_string()))?;
     skillset::set::Skillset::parse(definition).map_err(|errors| invalid(errors.to_string()))
 }

@@ -4,7 +4,7 @@
 //! taken it makes the rule's call k, or replies, so a turn that was cut short goes on where it stood.
 
 use async_trait::async_trait;
-use proto::limit::STEPS_MAX;
+use proto::limit::{DEFINITION_BYTES_MAX, STEPS_MAX};
 use proto::wire::outcome;
 use proto::wire::{Doubt, Outcome};
 use serde_json::{Value, json};
@@ -19,8 +19,6 @@ mod condition;
 mod scope;
 mod template;
 
-/// Largest definition, in bytes.
-pub(in crate::bot) const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 /// How many rules a bot may have.
 const RULES_MAX: usize = 256;
 /// How many calls a rule may make: each is a step.
