@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use async_nats::Client;
 use async_nats::jetstream::kv::Operation;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use proto::id::{BotId, SkillsetId, TriggerId};
-use proto::resource::{Bot, Resource, Skillset, Trigger};
+use proto::id::{BotId, SecretId, SkillsetId, TokenId, TriggerId};
+use proto::resource::{ApiToken, Bot, Resource, Secret, Skillset, Trigger};
 use proto::subject;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,12 @@ pub struct Snapshot {
     pub bots: HashMap<BotId, Arc<Revised<Bot>>>,
     /// What they may do.
     pub skillsets: HashMap<SkillsetId, Arc<Revised<Skillset>>>,
+    /// Values that abilities use.
+    pub secrets: HashMap<SecretId, Arc<Revised<Secret>>>,
+    /// Whoever may call the API.
+    pub tokens: HashMap<TokenId, Arc<Revised<ApiToken>>>,
+    /// The bucket's sequence of the last change that is in here; 0 where there was none.
+    pub revision: u64,
 }
 
 /// A view of the catalogue; cheap to clone.
@@ -80,6 +87,15 @@ impl Catalogue {
     /// Everything at this moment; empty until loaded.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.view.borrow().clone().unwrap_or_default()
+    }
+
+    /// Waits until this process knows a change, or its time is over.
+    ///
+    /// A caller that reads what it wrote a moment ago through the same process then finds it.
+    pub async fn known(&self, revision: u64, deadline: Duration) -> bool {
+        let mut view = self.view.clone();
+        let is_known = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|snapshot| snapshot.revision >= revision);
+        matches!(tokio::time::timeout(deadline, view.wait_for(is_known)).await, Ok(Ok(_)))
     }
 
     /// A trigger as this process knows it.
@@ -114,7 +130,7 @@ impl Catalogue {
         let Some(stored) = found else { return Ok(None) };
         Ok(match Resource::decode(&key, stored.body).ok().flatten() {
             Some(Resource::Trigger(trigger)) => Some(Revised { revision: stored.seq, resource: trigger }),
-            Some(Resource::Bot(_) | Resource::Skillset(_)) | None => None,
+            Some(_) | None => None,
         })
     }
 }
@@ -149,6 +165,7 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
     }
     while let Some(entry) = entries.next().await {
         let entry = entry?;
+        snapshot.revision = entry.revision;
         match entry.operation {
             Operation::Put => put(&mut snapshot, publish, &entry.key, entry.revision, entry.value),
             Operation::Delete | Operation::Purge => remove(&mut snapshot, &entry.key),
@@ -163,15 +180,7 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
 
 fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str, revision: u64, value: Bytes) {
     match Resource::decode(key, value) {
-        Ok(Some(Resource::Trigger(trigger))) => {
-            snapshot.triggers.insert(trigger.id.clone(), Arc::new(Revised { revision, resource: trigger }));
-        }
-        Ok(Some(Resource::Bot(bot))) => {
-            snapshot.bots.insert(bot.id.clone(), Arc::new(Revised { revision, resource: bot }));
-        }
-        Ok(Some(Resource::Skillset(skillset))) => {
-            snapshot.skillsets.insert(skillset.id.clone(), Arc::new(Revised { revision, resource: skillset }));
-        }
+        Ok(Some(resource)) => insert(snapshot, revision, resource),
         Ok(None) => {}
         Err(error) => {
             tracing::error!(resource.key = key, %error, "an entry of the configuration is unusable; its last good version stays");
@@ -180,34 +189,58 @@ fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, 
     }
 }
 
+fn insert(snapshot: &mut Snapshot, revision: u64, resource: Resource) {
+    match resource {
+        Resource::Trigger(resource) => {
+            snapshot.triggers.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+        }
+        Resource::Bot(resource) => {
+            snapshot.bots.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+        }
+        Resource::Skillset(resource) => {
+            snapshot.skillsets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+        }
+        Resource::Secret(resource) => {
+            snapshot.secrets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+        }
+        Resource::Token(resource) => {
+            snapshot.tokens.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+        }
+    }
+}
+
 /// A fresh read of the bucket starts empty: a broken entry takes over what this process last knew.
 fn keep_last_good(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str) {
     let Some(known) = publish.borrow().clone() else { return };
-    match key.split_once('.') {
-        Some(("trigger", id)) => {
-            if let Some((id, trigger)) = id.parse().ok().and_then(|id: TriggerId| known.triggers.get_key_value(&id)) {
-                snapshot.triggers.insert(id.clone(), Arc::clone(trigger));
-            }
-        }
-        Some(("bot", id)) => {
-            if let Some((id, bot)) = id.parse().ok().and_then(|id: BotId| known.bots.get_key_value(&id)) {
-                snapshot.bots.insert(id.clone(), Arc::clone(bot));
-            }
-        }
-        Some(("skillset", id)) => {
-            if let Some((id, skillset)) = id.parse().ok().and_then(|id: SkillsetId| known.skillsets.get_key_value(&id)) {
-                snapshot.skillsets.insert(id.clone(), Arc::clone(skillset));
-            }
-        }
+    let Some((group, id)) = key.split_once('.') else { return };
+    match group {
+        "trigger" => keep(&mut snapshot.triggers, &known.triggers, id),
+        "bot" => keep(&mut snapshot.bots, &known.bots, id),
+        "skillset" => keep(&mut snapshot.skillsets, &known.skillsets, id),
+        "secret" => keep(&mut snapshot.secrets, &known.secrets, id),
+        "token" => keep(&mut snapshot.tokens, &known.tokens, id),
         _ => {}
     }
 }
 
+fn keep<K: Clone + Eq + std::hash::Hash + FromStr, V>(into: &mut HashMap<K, Arc<V>>, known: &HashMap<K, Arc<V>>, id: &str) {
+    if let Some((id, resource)) = id.parse().ok().and_then(|id: K| known.get_key_value(&id)) {
+        into.insert(id.clone(), Arc::clone(resource));
+    }
+}
+
 fn remove(snapshot: &mut Snapshot, key: &str) {
+    fn drop_from<K: Eq + std::hash::Hash + FromStr, V>(from: &mut HashMap<K, V>, id: &str) {
+        if let Ok(id) = id.parse::<K>() {
+            from.remove(&id);
+        }
+    }
     match key.split_once('.') {
-        Some(("trigger", id)) => snapshot.triggers.retain(|known, _| known.as_str() != id),
-        Some(("bot", id)) => snapshot.bots.retain(|known, _| known.as_str() != id),
-        Some(("skillset", id)) => snapshot.skillsets.retain(|known, _| known.as_str() != id),
+        Some(("trigger", id)) => drop_from(&mut snapshot.triggers, id),
+        Some(("bot", id)) => drop_from(&mut snapshot.bots, id),
+        Some(("skillset", id)) => drop_from(&mut snapshot.skillsets, id),
+        Some(("secret", id)) => drop_from(&mut snapshot.secrets, id),
+        Some(("token", id)) => drop_from(&mut snapshot.tokens, id),
         _ => {}
     }
 }

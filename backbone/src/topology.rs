@@ -95,10 +95,13 @@ pub async fn current_epoch(context: &Context) -> Result<Epoch, Error> {
 
 /// Creates what is missing and compares what is there. `second` names a new EVENTS stream.
 pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epoch, Error> {
-    ensure_bucket(context, sizes).await?;
+    ensure_bucket(context, sizes, subject::RESOURCES, limit::REVISIONS_KEPT).await?;
+    ensure_bucket(context, sizes, subject::CONTACTS, 1).await?;
     ensure_stream(context, log(sizes)).await?;
     ensure_stream(context, dead(sizes)).await?;
     ensure_stream(context, timers(sizes)).await?;
+    ensure_stream(context, audit(sizes)).await?;
+    ensure_stream(context, out(sizes)).await?;
     ensure_consumer(context, subject::TIMERS_STREAM.to_owned(), Some(subject::DUE)).await?;
     let epoch = match current_epoch(context).await {
         Ok(epoch) => epoch,
@@ -169,6 +172,31 @@ fn timers(sizes: &Sizes) -> Config {
     }
 }
 
+/// What was asked of the management API: the oldest goes where there is no more room.
+fn audit(sizes: &Sizes) -> Config {
+    Config {
+        name: subject::AUDIT_STREAM.to_owned(),
+        subjects: vec![subject::AUDIT.to_owned()],
+        max_bytes: limit::AUDIT_BYTES_MAX,
+        max_age: limit::LOG_AGE_MAX,
+        discard: DiscardPolicy::Old,
+        duplicate_window: Duration::from_millis(100),
+        ..base(sizes)
+    }
+}
+
+/// Ends of turns on their way out. Full, it takes nothing new, and what is not in it yet waits in the log.
+fn out(sizes: &Sizes) -> Config {
+    Config {
+        name: subject::OUT_STREAM.to_owned(),
+        subjects: subject::OUT.map(str::to_owned).to_vec(),
+        max_bytes: limit::OUT_BYTES_MAX,
+        max_age: limit::OUT_AGE_MAX,
+        duplicate_window: limit::DUPLICATE_WINDOW,
+        ..base(sizes)
+    }
+}
+
 fn base(sizes: &Sizes) -> Config {
     Config {
         storage: StorageType::File,
@@ -179,18 +207,18 @@ fn base(sizes: &Sizes) -> Config {
     }
 }
 
-async fn ensure_bucket(context: &Context, sizes: &Sizes) -> Result<(), Error> {
+async fn ensure_bucket(context: &Context, sizes: &Sizes, name: &str, history: i64) -> Result<(), Error> {
     let config = kv::Config {
-        bucket: subject::RESOURCES.to_owned(),
-        history: limit::REVISIONS_KEPT,
+        bucket: name.to_owned(),
+        history,
         storage: StorageType::File,
         num_replicas: sizes.replicas.into(),
         ..kv::Config::default()
     };
-    if context.get_key_value(subject::RESOURCES).await.is_ok() {
+    if context.get_key_value(name).await.is_ok() {
         return Ok(());
     }
-    context.create_key_value(config).await.map(drop).map_err(broker("create the bucket resources"))
+    context.create_key_value(config).await.map(drop).map_err(broker(format!("create the bucket {name}")))
 }
 
 async fn ensure_stream(context: &Context, wanted: Config) -> Result<(), Error> {

@@ -86,7 +86,7 @@ pub async fn apply(context: &Context, resources: &[Resource]) -> Result<Report, 
         }
     }
     for resource in resources {
-        let (key, value) = (resource.key(), resource.encode(MANAGER));
+        let (key, value) = (resource.key(), managed(resource));
         match known.remove(&key) {
             Some(entry) if entry.value == value => report.unchanged += 1,
             Some(entry) => {
@@ -106,6 +106,12 @@ pub async fn apply(context: &Context, resources: &[Resource]) -> Result<Report, 
         report.removed.push(key);
     }
     Ok(report)
+}
+
+fn managed(resource: &Resource) -> bytes::Bytes {
+    let mut resource = resource.clone();
+    MANAGER.clone_into(&mut resource.common_mut().managed_by);
+    resource.encode()
 }
 
 /// What names others goes before them.
@@ -146,7 +152,7 @@ mod tests {
     use crate::server::Options;
 
     fn bot(id: &str, definition: &str) -> Resource {
-        Resource::Bot(Bot { id: id.parse().unwrap(), name: String::new(), kind: "rules".into(), definition: definition.into() })
+        Resource::Bot(Bot::new(id.parse().unwrap(), "rules", definition))
     }
 
     async fn check(context: &Context, resources: &[Resource], [created, updated, removed]: [&[&str]; 3], unchanged: usize) {
@@ -163,7 +169,7 @@ mod tests {
         let context = topology::context(&client);
         topology::ensure(&context, &Sizes::default(), 1).await.unwrap();
         let bucket = context.get_key_value(subject::RESOURCES).await.unwrap();
-        bucket.create("bot.theirs", bot("theirs", "{}").encode("api")).await.unwrap();
+        bucket.create("bot.theirs", bot("theirs", "{}").encode()).await.unwrap();
 
         check(&context, &[bot("a", "{}"), bot("b", "{}")], [&["bot.a", "bot.b"], &[], &[]], 0).await;
         check(&context, &[bot("a", "{}"), bot("b", "[]")], [&[], &["bot.b"], &[]], 1).await;

@@ -58,10 +58,8 @@ fn variable(name: &str) -> Result<SecretString, String> {
 
 fn with(trigger: &Trigger, secret: &SecretString) -> proto::resource::Trigger {
     proto::resource::Trigger {
-        id: trigger.id.clone(),
         name: trigger.name.clone(),
         description: trigger.description.clone(),
-        bot: trigger.bot.clone(),
         text: trigger.text.clone(),
         open: trigger.open,
         secret: Some(SecretDigest::of(secret.expose_secret())),
@@ -69,6 +67,7 @@ fn with(trigger: &Trigger, secret: &SecretString) -> proto::resource::Trigger {
         busy: trigger.busy,
         quiet: trigger.quiet,
         limits: trigger.limits,
+        ..proto::resource::Trigger::new(trigger.id.clone(), Some(trigger.bot.clone()))
     }
 }
 

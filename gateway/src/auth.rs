@@ -70,7 +70,6 @@ pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bo
 mod tests {
     use backbone::catalogue::Revised;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use axum::http::HeaderMap;
     use backbone::catalogue::Snapshot;
@@ -79,19 +78,7 @@ mod tests {
     use super::{is_known_elsewhere, may_read, may_send, may_speak};
 
     fn trigger(open: bool) -> Trigger {
-        Trigger {
-            id: "t".parse().unwrap(),
-            name: String::new(),
-            description: String::new(),
-            bot: "b".parse().unwrap(),
-            text: None,
-            open,
-            secret: Some(SecretDigest::of("right")),
-            busy: proto::resource::Busy::Enqueue,
-            quiet: proto::limit::QUIET_DEFAULT,
-            limits: proto::resource::Limits::default(),
-            session_duration: Duration::ZERO,
-        }
+        Trigger { open, secret: Some(SecretDigest::of("right")), ..Trigger::new("t".parse().unwrap(), "b".parse().ok()) }
     }
 
     fn headers(value: &str) -> HeaderMap {

@@ -91,7 +91,8 @@ impl Call<'_> {
         let contact = Contact::parse(given.name, given.email, given.phone)?;
         let session = parse_session(given.session)?;
         let content_type = self.content_type.filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(Event { text: text.filter(|text| !text.is_empty()), payload: self.body, content_type, session, contact })
+        let text = text.filter(|text| !text.is_empty());
+        Ok(Event { text, payload: self.body, content_type, session, contact, ..Event::default() })
     }
 }
 

@@ -80,8 +80,16 @@ mod tests {
         let bare = Report { status: Status::Queued, attempts: 0, conversation: None, messages: vec![] };
         let text = String::from_utf8(render(&of, Some(&bare))).unwrap();
         assert_eq!(text, r#"{"id":"evt.t.s.6a1b2c3d.42","session":"s","status":"queued","attempts":0,"messages":[]}"#);
-        let reply =
-            Message { id: "1.0".into(), kind: Kind::Bot, text: "hello".into(), meta: serde_json::json!({}), created_at: 1, updated_at: 1 };
+        let reply = Message {
+            id: "1.0".into(),
+            kind: Kind::Bot,
+            text: "hello".into(),
+            name: String::new(),
+            description: String::new(),
+            meta: serde_json::json!({}),
+            created_at: 1,
+            updated_at: 1,
+        };
         let done =
             Report { status: Status::Completed, attempts: 1, conversation: "cnv.t.s.6a1b2c3d.42".parse().ok(), messages: vec![reply] };
         let value: serde_json::Value = serde_json::from_slice(&render(&of, Some(&done))).unwrap();

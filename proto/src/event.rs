@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::id::TriggerId;
+use crate::id::{ConversationId, TriggerId};
 use crate::limit::{CONTACT_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, ENVELOPE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::{header, wire};
 
@@ -121,7 +121,7 @@ pub fn parse_session(session: Option<String>) -> Result<Option<String>, FieldErr
 }
 
 /// One accepted input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Event {
     /// What the bot reads, where the caller gave a text.
     pub text: Option<String>,
@@ -133,6 +133,14 @@ pub struct Event {
     pub session: Option<String>,
     /// Who it is from.
     pub contact: Contact,
+    /// The conversation that it is meant for; otherwise the session's own goes on or a new one begins.
+    pub conversation: Option<ConversationId>,
+    /// What a direct call asks for beside the turn.
+    pub direct: Option<wire::Direct>,
+    /// When it is too late to begin with it, in milliseconds since 1970.
+    pub expires_at_ms: Option<i64>,
+    /// The timer that it came by.
+    pub timer: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -145,6 +153,7 @@ struct JsonEvent<'a> {
     session: Option<String>,
     contact: Option<JsonContact>,
     trigger: Option<String>,
+    expires_at_ms: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,6 +175,16 @@ impl Event {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        // Only what is there counts: the digests of events without it are as they ever were.
+        let conversation = self.conversation.as_ref().map(|id| id.to_string().into_bytes());
+        let direct = self.direct.as_ref().map(prost::Message::encode_to_vec);
+        let expires = self.expires_at_ms.map(|at| at.to_be_bytes().to_vec());
+        for (mark, part) in [(1_u8, conversation), (2, direct), (3, expires)] {
+            let Some(part) = part else { continue };
+            hash.update([mark]);
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
         hash.finalize().into()
     }
 
@@ -179,6 +198,10 @@ impl Event {
             contact: (!self.contact.is_empty()).then(|| self.contact.clone().into()),
             digest: Bytes::copy_from_slice(&self.digest()),
             trigger: String::new(),
+            conversation: self.conversation.as_ref().map(ToString::to_string).unwrap_or_default(),
+            direct: self.direct.clone(),
+            expires_at_ms: self.expires_at_ms.unwrap_or_default(),
+            timer: self.timer.clone().unwrap_or_default(),
         };
         envelope.encode_to_vec().into()
     }
@@ -215,6 +238,8 @@ impl Event {
                 content_type,
                 session: json.session,
                 contact: Contact { name: contact.name, email: contact.email, phone: contact.phone },
+                expires_at_ms: json.expires_at_ms,
+                ..Self::default()
             },
         )
     }
@@ -222,6 +247,8 @@ impl Event {
     fn decode_protobuf(trigger: &TriggerId, body: Bytes) -> Result<Self, Error> {
         let malformed = |reason: prost::DecodeError| Error::Malformed { encoding: "protobuf", reason: reason.to_string() };
         let envelope = wire::Event::decode(body).map_err(malformed)?;
+        let conversation = Some(envelope.conversation).filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
+        let conversation = conversation.map_err(|_| FieldError { field: "conversation", rule: "must be the id of a conversation" })?;
         Self::checked(
             trigger,
             Some(envelope.trigger),
@@ -231,6 +258,10 @@ impl Event {
                 content_type: Some(envelope.content_type),
                 session: Some(envelope.session),
                 contact: envelope.contact.unwrap_or_default().into(),
+                conversation,
+                direct: envelope.direct,
+                expires_at_ms: Some(envelope.expires_at_ms),
+                timer: Some(envelope.timer),
             },
         )
     }
@@ -251,6 +282,10 @@ impl Event {
             content_type,
             session: parse_session(event.session)?,
             contact: Contact::parse(name, email, phone)?,
+            conversation: event.conversation,
+            direct: event.direct,
+            expires_at_ms: event.expires_at_ms.filter(|at| *at > 0),
+            timer: present(event.timer),
         })
     }
 }
@@ -293,6 +328,7 @@ mod tests {
             content_type: None,
             session: Some("s".into()),
             contact,
+            ..Event::default()
         };
         assert_eq!(Event::decode(&trigger(), None, &event.encode()), Ok(event));
     }

@@ -100,12 +100,31 @@ token! {
     SkillsetId, "a skillset id"
 }
 token! {
+    /// Names a secret.
+    SecretId, "a secret id"
+}
+token! {
+    /// Names an API token.
+    TokenId, "a token id"
+}
+token! {
+    /// Names a contact.
+    ContactId, "a contact id"
+}
+token! {
     /// Names a session inside its trigger, as a subject token.
     SessionToken, "a session token"
 }
 token! {
     /// Names a worker process; random per start.
     WorkerId, "a worker id"
+}
+
+impl ContactId {
+    /// Makes an id of hex digits.
+    pub(crate) fn of_digits(digits: &str) -> Self {
+        Self(Arc::from(format!("c{digits}")))
+    }
 }
 
 impl WorkerId {

@@ -61,6 +61,12 @@ pub const EVENTS_BYTES_MAX: i64 = 8 << 30;
 pub const LOG_BYTES_MAX: i64 = 64 << 30;
 /// How many bytes DEAD may hold.
 pub const DEAD_BYTES_MAX: i64 = 4 << 30;
+/// How many bytes AUDIT may hold.
+pub const AUDIT_BYTES_MAX: i64 = 1 << 30;
+/// How many bytes OUT may hold.
+pub const OUT_BYTES_MAX: i64 = 4 << 30;
+/// How long OUT keeps what it was to tell, delivered or not.
+pub const OUT_AGE_MAX: Duration = Duration::from_hours(24 * 7);
 /// How long the log keeps a record.
 pub const LOG_AGE_MAX: Duration = Duration::from_hours(24 * 365);
 /// How far below [`LOG_AGE_MAX`] an event counts as older than the log, for clocks that differ.

@@ -20,6 +20,38 @@ pub enum Kind {
     Reasoning,
     /// A call of an ability, or its end.
     Activity,
+    /// Something the bot should know.
+    Context,
+    /// Something the bot should do.
+    Instruction,
+    /// Who the bot is.
+    Backstory,
+    /// What was said before, in short.
+    Checkpoint,
+}
+
+impl Kind {
+    /// All kinds, by the names that they have outside.
+    pub const ALL: [(&'static str, Self); 8] = [
+        ("user", Self::User),
+        ("bot", Self::Bot),
+        ("reasoning", Self::Reasoning),
+        ("activity", Self::Activity),
+        ("context", Self::Context),
+        ("instruction", Self::Instruction),
+        ("backstory", Self::Backstory),
+        ("checkpoint", Self::Checkpoint),
+    ];
+
+    /// The kind of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    }
+
+    /// The name of the kind.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("activity", |(name, _)| name)
+    }
 }
 
 /// One entry of a conversation.
@@ -33,18 +65,56 @@ pub struct Message {
     pub kind: Kind,
     /// The words.
     pub text: String,
+    /// The display name, where somebody gave it one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// What it is about, where somebody said so.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// Everything else.
     pub meta: Value,
     /// When it was committed, by the broker's clock, in milliseconds since 1970.
     pub created_at: i64,
-    /// The same: a committed message does not change.
+    /// When it was last changed; without a change the same.
     pub updated_at: i64,
+}
+
+/// What a reader is shown of one message, before it has an id.
+struct Shown {
+    kind: Kind,
+    text: String,
+    name: String,
+    description: String,
+    meta: Value,
+}
+
+impl From<(Kind, String, Value)> for Shown {
+    fn from((kind, text, meta): (Kind, String, Value)) -> Self {
+        Self { kind, text, name: String::new(), description: String::new(), meta }
+    }
+}
+
+impl Shown {
+    /// A message that somebody put down; a kind of a later version shows as activity.
+    fn note(note: &wire::Note) -> Self {
+        Self {
+            kind: Kind::parse(&note.r#type).unwrap_or(Kind::Activity),
+            text: note.text.clone(),
+            name: note.name.clone(),
+            description: note.description.clone(),
+            meta: serde_json::from_str(&note.meta).unwrap_or_else(|_| json!({})),
+        }
+    }
 }
 
 /// The messages of one record that lies at `seq` since `at_ms`.
 pub fn of(session: &SessionKey, seq: u64, at_ms: i64, record: &Record) -> Vec<Message> {
+    if let Some(Step::Changed(wire::Changed { what: Some(wire::changed::What::Edited(edited)), .. })) = &record.step {
+        return edited_of(session, at_ms, record, edited);
+    }
+    let notes: Vec<Shown> = record.input().iter().flat_map(|input| notes(input)).map(Shown::note).collect();
     let mut entries: Vec<(Kind, String, Value)> = Vec::new();
-    entries.extend(record.input().map(user));
+    entries.extend(record.input().filter(|input| is_said(input)).map(user));
     match &record.step {
         Some(Step::Intents(step)) => {
             entries.extend(step.thought.iter().flat_map(thought));
@@ -77,16 +147,39 @@ pub fn of(session: &SessionKey, seq: u64, at_ms: i64, record: &Record) -> Vec<Me
             let waiting = json!({ "calls": step.calls, "until": step.until_ms });
             entries.push((Kind::Activity, String::new(), json!({ "waiting": waiting })));
         }
-        Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Merged(_)) | None => {}
+        Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Merged(_) | Step::Noted(_) | Step::Changed(_)) | None => {}
     }
     let receipt = crate::id::Receipt { session: session.clone(), event: record.event }.to_string();
-    let complete = |(index, (kind, text, mut meta)): (usize, (Kind, String, Value))| {
-        if let Some(map) = meta.as_object_mut() {
-            map.insert("event".into(), receipt.clone().into());
-        }
-        Message { id: format!("{seq}.{index}"), kind, text, meta, created_at: at_ms, updated_at: at_ms }
+    let complete = |(index, shown): (usize, Shown)| {
+        let Shown { kind, text, name, description, meta } = shown;
+        let meta = with(meta, "event", receipt.clone().into());
+        Message { id: format!("{seq}.{index}"), kind, text, name, description, meta, created_at: at_ms, updated_at: at_ms }
     };
-    entries.into_iter().enumerate().map(complete).collect()
+    notes.into_iter().chain(entries.into_iter().map(Shown::from)).enumerate().map(complete).collect()
+}
+
+/// What an input put down before its turn.
+fn notes(input: &wire::Input) -> &[wire::Note] {
+    input.direct.as_ref().map(|direct| direct.notes.as_slice()).unwrap_or_default()
+}
+
+/// Whether an input has words of its own beside what it put down: an event always has, even none.
+fn is_said(input: &wire::Input) -> bool {
+    input.direct.is_none() || !input.text.is_empty() || !input.payload.is_empty()
+}
+
+/// The messages of an earlier record as they are after a change, under the ids that they had.
+fn edited_of(session: &SessionKey, at_ms: i64, record: &Record, edited: &wire::Edited) -> Vec<Message> {
+    let event = crate::id::EventSeq { epoch: record.event.epoch, seq: edited.event };
+    let receipt = crate::id::Receipt { session: session.clone(), event }.to_string();
+    let kept = edited.messages.iter().enumerate().filter(|(_, note)| !note.removed);
+    kept.map(|(index, note)| {
+        let Shown { kind, text, name, description, meta } = Shown::note(note);
+        let meta = with(meta, "event", receipt.clone().into());
+        let id = format!("{}.{index}", edited.of);
+        Message { id, kind, text, name, description, meta, created_at: edited.at_ms, updated_at: at_ms }
+    })
+    .collect()
 }
 
 fn user(input: &wire::Input) -> (Kind, String, Value) {
@@ -147,7 +240,8 @@ fn answer(answer: &wire::Answer) -> (Kind, String, Value) {
         Some(Said::Rejected(said)) => ("rejected", said.reason.as_str()),
         Some(Said::Elapsed(_)) => ("elapsed", ""),
         Some(Said::Cancel(said)) => ("cancel", said.reason.as_str()),
-        None => ("unknown", ""),
+        // These change the conversation and stand in records of their own.
+        Some(Said::Describe(_) | Said::Edit(_) | Said::Erase(_)) | None => ("unknown", ""),
     };
     (Kind::Activity, text.to_owned(), json!({ "answer": { "type": kind, "call": answer.call, "by": answer.by } }))
 }

@@ -44,6 +44,8 @@ pub struct Conversation {
     pub base: u64,
     /// The ordinal of the turn in it, from 1.
     pub turn: u64,
+    /// The log sequence of the record that says what is known of it; 0 where nothing was said.
+    pub settings: u64,
 }
 
 impl Conversation {
@@ -103,6 +105,8 @@ pub struct Record {
     pub revisions: Revisions,
     /// Events after the cursor whose turns are to be called off when they come, in order.
     pub cancels: Vec<u64>,
+    /// The log sequence of the session's last record with an edit of a message; 0 where there is none.
+    pub edits: u64,
     /// What happened; none where a later version wrote a step that this one does not know.
     pub step: Option<Step>,
 }
@@ -110,12 +114,12 @@ pub struct Record {
 impl Record {
     /// Whether the record stands between two turns: it is about the last event, which has ended.
     pub fn is_idle(&self) -> bool {
-        matches!(self.step, Some(Step::Received(_))) && self.event.seq == self.cursor
+        matches!(self.step, Some(Step::Received(_) | Step::Changed(_))) && self.event.seq == self.cursor
     }
 
     /// Whether the turn ended here.
     pub fn is_terminal(&self) -> bool {
-        matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_) | Step::Merged(_)))
+        matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_) | Step::Merged(_) | Step::Noted(_)))
     }
 
     /// The event as the turn took it in, where this record has it.
@@ -127,7 +131,8 @@ impl Record {
             Step::Cancelled(step) => step.input.as_ref(),
             Step::Suspended(step) => step.input.as_ref(),
             Step::Merged(step) => step.inputs.last(),
-            Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Outcomes(_) | Step::Received(_) => None,
+            Step::Noted(step) => step.input.as_ref(),
+            Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Outcomes(_) | Step::Received(_) | Step::Changed(_) => None,
         }
     }
 
@@ -147,12 +152,14 @@ impl Record {
                 opened_at_ms: self.conversation.opened_at_ms,
                 base: self.conversation.base,
                 turn: self.conversation.turn,
+                settings: self.conversation.settings,
             }),
             worker: self.worker,
             traceparent: self.traceparent,
             received_at_ms: self.received_at_ms,
             revisions: (self.revisions != Revisions::default()).then(|| self.revisions.into()),
             cancels: self.cancels,
+            edits: self.edits,
             step: self.step,
         };
         message.encode_to_vec().into()
@@ -175,12 +182,14 @@ impl Record {
                 opened_at_ms: conversation.opened_at_ms,
                 base: conversation.base,
                 turn: conversation.turn,
+                settings: conversation.settings,
             },
             worker: message.worker,
             traceparent: message.traceparent,
             received_at_ms: message.received_at_ms,
             revisions: message.revisions.map(Revisions::from).unwrap_or_default(),
             cancels: message.cancels,
+            edits: message.edits,
             step: message.step,
         })
     }
@@ -204,12 +213,13 @@ mod tests {
             answers: 0,
             attempt: 1,
             base: 3,
-            conversation: Conversation { opening: event, opened_at_ms: 1, base: 3, turn: 1 },
+            conversation: Conversation { opening: event, opened_at_ms: 1, base: 3, turn: 1, settings: 0 },
             worker: "w1".into(),
             traceparent: String::new(),
             received_at_ms: 1,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step: Some(Step::Completed(wire::Completed { input: None, reply: "hello".into(), ..wire::Completed::default() })),
         }
     }

@@ -1,16 +1,29 @@
-//! Triggers, bots and skillsets as the catalogue holds them.
-
-use std::time::Duration;
+//! The configuration as the catalogue holds it.
+//!
+//! In reading order:
+//! - [`common`]: what all kinds have in common;
+//! - [`trigger`]: where events come in;
+//! - [`other`]: bots, skillsets, secrets, API tokens;
+//! - [`contact`]: whom conversations are held with.
 
 use bytes::Bytes;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::id::{BotId, SkillsetId, TriggerId};
-use crate::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
+use crate::limit::{QUIET_MAX, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
 use crate::wire;
-pub use crate::wire::{Budget, Busy, Limits};
+pub use crate::wire::{Budget, Busy, CatchUp, Destination, Limits, Rate, Scope, Signature, SignatureScheme, State, Webhook};
+
+pub mod common;
+pub mod contact;
+pub mod other;
+pub mod trigger;
+
+pub use common::Common;
+pub use contact::Card;
+pub use other::{ApiToken, Bot, Secret, Skillset};
+pub use trigger::Trigger;
 
 /// Why an entry of the bucket is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +37,9 @@ pub enum Error {
     /// An id in it is not one.
     #[error(transparent)]
     Id(#[from] crate::id::Error),
+    /// An object in it is none.
+    #[error("not an object")]
+    Object(#[source] serde_json::Error),
     /// A closed trigger has no secret.
     #[error("the trigger is not open and has no secret")]
     NoSecret,
@@ -48,6 +64,11 @@ impl SecretDigest {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
+    /// Stored bytes; none where they are no digest.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// Whether this is the digest of `secret`.
     pub fn matches(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
@@ -65,59 +86,6 @@ impl std::fmt::Debug for SecretDigest {
     }
 }
 
-/// Where events come in.
-#[derive(Debug, Clone)]
-pub struct Trigger {
-    /// Its id.
-    pub id: TriggerId,
-    /// The display name.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
-    /// The bot that answers.
-    pub bot: BotId,
-    /// The text that replaces the caller's.
-    pub text: Option<String>,
-    /// Whether events are taken without the secret.
-    pub open: bool,
-    /// What the secret is checked against; an open trigger may have one for reading.
-    pub secret: Option<SecretDigest>,
-    /// How long a session keeps its conversation; zero means never.
-    pub session_duration: Duration,
-    /// What becomes of an event that arrives while its session is busy.
-    pub busy: Busy,
-    /// How long it must be quiet before collected events become a turn.
-    pub quiet: Duration,
-    /// What its turns may take.
-    pub limits: Limits,
-}
-
-/// Who answers events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bot {
-    /// Its id.
-    pub id: BotId,
-    /// The display name.
-    pub name: String,
-    /// The kind, such as `rules`.
-    pub kind: String,
-    /// The definition in the kind's own schema, as JSON.
-    pub definition: String,
-}
-
-/// What a bot may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skillset {
-    /// Its id.
-    pub id: SkillsetId,
-    /// The display name.
-    pub name: String,
-    /// What the abilities have in common, for the bot.
-    pub description: String,
-    /// The abilities, as JSON.
-    pub definition: String,
-}
-
 /// One entry of the configuration.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "read one at a time, and taken apart at once")]
@@ -128,98 +96,85 @@ pub enum Resource {
     Bot(Bot),
     /// What a bot may do.
     Skillset(Skillset),
+    /// A value that abilities use.
+    Secret(Secret),
+    /// Whoever may call the API.
+    Token(ApiToken),
 }
 
 impl Resource {
+    /// The groups of keys, each resource before those that it may name.
+    pub const GROUPS: [&'static str; 5] = ["trigger", "bot", "skillset", "secret", "token"];
+
     /// The key in the bucket.
     pub fn key(&self) -> String {
         match self {
             Self::Trigger(trigger) => format!("trigger.{}", trigger.id),
             Self::Bot(bot) => format!("bot.{}", bot.id),
             Self::Skillset(skillset) => format!("skillset.{}", skillset.id),
+            Self::Secret(secret) => format!("secret.{}", secret.id),
+            Self::Token(token) => format!("token.{}", token.id),
+        }
+    }
+
+    /// What it has in common with all others.
+    pub fn common(&self) -> &Common {
+        match self {
+            Self::Trigger(trigger) => &trigger.common,
+            Self::Bot(bot) => &bot.common,
+            Self::Skillset(skillset) => &skillset.common,
+            Self::Secret(secret) => &secret.common,
+            Self::Token(token) => &token.common,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn common_mut(&mut self) -> &mut Common {
+        match self {
+            Self::Trigger(trigger) => &mut trigger.common,
+            Self::Bot(bot) => &mut bot.common,
+            Self::Skillset(skillset) => &mut skillset.common,
+            Self::Secret(secret) => &mut secret.common,
+            Self::Token(token) => &mut token.common,
         }
     }
 
     /// The stored bytes.
-    pub fn encode(&self, managed_by: &str) -> Bytes {
+    pub fn encode(&self) -> Bytes {
         let kind = match self {
-            Self::Trigger(trigger) => wire::resource::Kind::Trigger(wire::Trigger {
-                name: trigger.name.clone(),
-                description: trigger.description.clone(),
-                bot: trigger.bot.to_string(),
-                text: trigger.text.clone().unwrap_or_default(),
-                open: trigger.open,
-                secret_digest: trigger.secret.as_ref().map(SecretDigest::to_bytes).unwrap_or_default(),
-                session_duration_ms: Some(u64::try_from(trigger.session_duration.as_millis()).unwrap_or(u64::MAX)),
-                busy: trigger.busy.into(),
-                quiet_ms: u64::try_from(trigger.quiet.as_millis()).unwrap_or(u64::MAX),
-                limits: (trigger.limits != Limits::default()).then_some(trigger.limits),
-            }),
-            Self::Bot(bot) => {
-                wire::resource::Kind::Bot(wire::Bot { name: bot.name.clone(), kind: bot.kind.clone(), definition: bot.definition.clone() })
-            }
-            Self::Skillset(skillset) => wire::resource::Kind::Skillset(wire::Skillset {
-                name: skillset.name.clone(),
-                description: skillset.description.clone(),
-                definition: skillset.definition.clone(),
-            }),
+            Self::Trigger(trigger) => wire::resource::Kind::Trigger(trigger.wire()),
+            Self::Bot(bot) => wire::resource::Kind::Bot(bot.wire()),
+            Self::Skillset(skillset) => wire::resource::Kind::Skillset(skillset.wire()),
+            Self::Secret(secret) => wire::resource::Kind::Secret(secret.wire()),
+            Self::Token(token) => wire::resource::Kind::Token(token.wire()),
         };
-        wire::Resource { managed_by: managed_by.to_owned(), kind: Some(kind) }.encode_to_vec().into()
+        let common = self.common();
+        wire::Resource { managed_by: common.managed_by.clone(), kind: Some(kind), common: common.wire() }.encode_to_vec().into()
     }
 
     /// Reads an entry; `None` where its key or kind is of a later version.
     pub fn decode(key: &str, bytes: Bytes) -> Result<Option<Self>, Error> {
-        let Some((group @ ("trigger" | "bot" | "skillset"), id)) = key.split_once('.') else { return Ok(None) };
-        let resource = wire::Resource::decode(bytes)?;
-        match (group, resource.kind) {
-            ("trigger", Some(wire::resource::Kind::Trigger(trigger))) => Ok(Some(Self::Trigger(Trigger::parse(id.parse()?, trigger)?))),
-            ("bot", Some(wire::resource::Kind::Bot(bot))) => {
-                Ok(Some(Self::Bot(Bot { id: id.parse()?, name: bot.name, kind: bot.kind, definition: bot.definition })))
-            }
-            ("skillset", Some(wire::resource::Kind::Skillset(found))) => Ok(Some(Self::Skillset(Skillset {
-                id: id.parse()?,
-                name: found.name,
-                description: found.description,
-                definition: found.definition,
-            }))),
-            (_, Some(_)) => Err(Error::Kind),
-            (_, None) => Ok(None),
+        let Some((group, id)) = key.split_once('.') else { return Ok(None) };
+        if !Self::GROUPS.contains(&group) {
+            return Ok(None);
         }
+        let wire::Resource { managed_by, kind, common } = wire::Resource::decode(bytes)?;
+        let common = Common::parse(managed_by, common)?;
+        use wire::resource::Kind;
+        Ok(Some(match (group, kind) {
+            (_, None) => return Ok(None),
+            ("trigger", Some(Kind::Trigger(message))) => Self::Trigger(Trigger::parse(id.parse()?, common, message)?),
+            ("bot", Some(Kind::Bot(message))) => Self::Bot(Bot::parse(id.parse()?, common, message)),
+            ("skillset", Some(Kind::Skillset(message))) => Self::Skillset(Skillset::parse(id.parse()?, common, message)),
+            ("secret", Some(Kind::Secret(message))) => Self::Secret(Secret::parse(id.parse()?, common, message)),
+            ("token", Some(Kind::Token(message))) => Self::Token(ApiToken::parse(id.parse()?, common, message)?),
+            (_, Some(_)) => return Err(Error::Kind),
+        }))
     }
 }
 
-impl Trigger {
-    fn parse(id: TriggerId, trigger: wire::Trigger) -> Result<Self, Error> {
-        let secret = <[u8; 32]>::try_from(trigger.secret_digest.as_ref()).ok().map(SecretDigest);
-        if secret.is_none() && !trigger.open {
-            return Err(Error::NoSecret);
-        }
-        if trigger.text.len() > TRIGGER_TEXT_BYTES_MAX {
-            return Err(Error::Text);
-        }
-        let session_duration = trigger.session_duration_ms.map_or(SESSION_DURATION_DEFAULT, Duration::from_millis);
-        if session_duration > SESSION_DURATION_MAX {
-            return Err(Error::Duration);
-        }
-        let quiet = if trigger.quiet_ms == 0 { QUIET_DEFAULT } else { Duration::from_millis(trigger.quiet_ms) };
-        if quiet > QUIET_MAX {
-            return Err(Error::Quiet);
-        }
-        let busy = if trigger.busy() == Busy::Unspecified { Busy::Enqueue } else { trigger.busy() };
-        Ok(Self {
-            id,
-            name: trigger.name,
-            description: trigger.description,
-            bot: trigger.bot.parse()?,
-            text: Some(trigger.text).filter(|text| !text.is_empty()),
-            open: trigger.open,
-            secret,
-            session_duration,
-            busy,
-            quiet,
-            limits: trigger.limits.unwrap_or_default(),
-        })
-    }
+fn state(state: State) -> State {
+    if state == State::Unspecified { State::Active } else { state }
 }
 
 #[cfg(test)]
@@ -228,36 +183,53 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::{Busy, Limits, Resource, SecretDigest, Trigger};
+    use super::{ApiToken, Bot, Busy, Common, Limits, Resource, Scope, SecretDigest, State, Trigger};
 
     #[test]
     fn a_trigger_survives_the_round_trip() {
         let trigger = Trigger {
-            id: "t".parse().unwrap(),
             name: "T".into(),
-            description: String::new(),
-            bot: "b".parse().unwrap(),
-            text: None,
-            open: false,
+            common: Common { alias: Some("mine".into()), created_at_ms: 5, ..Common::of("api") },
             secret: Some(SecretDigest::of("s3cret")),
+            previous: Some((SecretDigest::of("older"), 9)),
             session_duration: Duration::ZERO,
             busy: Busy::Collect,
             quiet: Duration::from_secs(7),
             limits: Limits { turns: 3, ..Limits::default() },
+            state: State::Paused,
+            ..Trigger::new("t".parse().unwrap(), "b".parse().ok())
         };
-        let resource = Resource::Trigger(trigger);
-        let Ok(Some(Resource::Trigger(read))) = Resource::decode(&resource.key(), resource.encode("test")) else { panic!("not a trigger") };
-        assert!(read.secret.unwrap().matches("s3cret"));
-        assert_eq!((read.session_duration, read.busy, read.quiet.as_secs(), read.limits.turns), (Duration::ZERO, Busy::Collect, 7, 3));
+        let resource = Resource::Trigger(trigger.clone());
+        let Ok(Some(Resource::Trigger(read))) = Resource::decode(&resource.key(), resource.encode()) else { panic!("not a trigger") };
+        assert!(read.secret.as_ref().unwrap().matches("s3cret") && read.previous.as_ref().unwrap().0.matches("older"));
+        assert_eq!(format!("{read:?}"), format!("{trigger:?}"));
+    }
+
+    #[test]
+    fn a_token_survives_the_round_trip() {
+        let token = ApiToken {
+            id: "t".parse().unwrap(),
+            common: Common::of("api"),
+            name: "CI".into(),
+            digest: SecretDigest::of("sk-1"),
+            scopes: vec![Scope::Read, Scope::Publish],
+            triggers: vec!["orders".parse().unwrap()],
+            expires_at_ms: Some(7),
+            hint: "abcd".into(),
+            rate: None,
+        };
+        let resource = Resource::Token(token.clone());
+        let Ok(Some(Resource::Token(read))) = Resource::decode(&resource.key(), resource.encode()) else { panic!("not a token") };
+        assert!(read.digest.matches("sk-1"));
+        assert_eq!(format!("{read:?}"), format!("{token:?}"));
     }
 
     #[test]
     fn a_later_kind_is_left_alone_and_a_wrong_one_refused() {
-        let bot =
-            Resource::Bot(super::Bot { id: "b".parse().unwrap(), name: String::new(), kind: "rules".into(), definition: "{}".into() });
-        assert!(Resource::decode("contact.x", bot.encode("test")).unwrap().is_none());
+        let bot = Resource::Bot(Bot::new("b".parse().unwrap(), "rules", "{}"));
+        assert!(Resource::decode("dataset.x", bot.encode()).unwrap().is_none());
         assert!(Resource::decode("system.epoch", Bytes::from_static(b"6a000001")).unwrap().is_none());
-        Resource::decode("trigger.x", bot.encode("test")).unwrap_err();
+        Resource::decode("trigger.x", bot.encode()).unwrap_err();
         Resource::decode("trigger.x", Bytes::from_static(b"\xff")).unwrap_err();
     }
 }

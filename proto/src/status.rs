@@ -35,12 +35,20 @@ impl Status {
     /// What a record of the event itself says.
     pub fn of(record: &Record) -> Self {
         match &record.step {
-            Some(Step::Completed(_) | Step::Merged(_)) => Self::Completed,
+            Some(Step::Completed(_) | Step::Merged(_) | Step::Noted(_)) => Self::Completed,
             Some(Step::Failed(step)) if step.dead => Self::Dead,
             Some(Step::Failed(_)) => Self::Failed,
             Some(Step::Cancelled(_)) => Self::Cancelled,
             Some(Step::Suspended(_)) => Self::Waiting,
-            Some(Step::Started(_) | Step::Resumed(_) | Step::Checkpoint(_) | Step::Intents(_) | Step::Outcomes(_) | Step::Received(_))
+            Some(
+                Step::Started(_)
+                | Step::Resumed(_)
+                | Step::Checkpoint(_)
+                | Step::Intents(_)
+                | Step::Outcomes(_)
+                | Step::Received(_)
+                | Step::Changed(_),
+            )
             | None => Self::Running,
         }
     }

@@ -24,6 +24,18 @@ pub const TIMERS: [&str; 2] = ["timer.>", "due.>"];
 pub const DUE: &str = "due.>";
 /// The bucket of the configuration.
 pub const RESOURCES: &str = "resources";
+/// The bucket of contacts.
+pub const CONTACTS: &str = "contacts";
+/// What the management API was asked to do, by whom.
+pub const AUDIT_STREAM: &str = "AUDIT";
+/// What AUDIT binds.
+pub const AUDIT: &str = "audit.>";
+/// Ends of turns on their way out, and how their deliveries went.
+pub const OUT_STREAM: &str = "OUT";
+/// What OUT binds.
+pub const OUT: [&str; 2] = ["out.>", "sent.>"];
+/// The reserved trigger token of conversations that have no trigger.
+pub const DIRECT: &str = "_api";
 
 /// The name of the EVENTS stream of an epoch.
 pub fn events_stream(epoch: Epoch) -> String {

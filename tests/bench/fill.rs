@@ -24,6 +24,7 @@ pub(crate) async fn events(context: &Context, total: u64, sessions: u64) -> anyh
         content_type: None,
         session: None,
         contact: Contact::default(),
+        ..Event::default()
     };
     let body = event.encode();
     publish(context, (0..total).map(|number| (subject::event(&session(number % sessions)), body.clone()))).await
@@ -39,12 +40,13 @@ pub(crate) async fn log(context: &Context, sessions: u64) -> anyhow::Result<()> 
         answers: 0,
         attempt: 0,
         base: 0,
-        conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1 },
+        conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1, settings: 0 },
         worker: "w0".into(),
         traceparent: String::new(),
         received_at_ms: 0,
         revisions: Revisions::default(),
         cancels: vec![],
+        edits: 0,
         step: Some(Step::Completed(wire::Completed { input: None, reply: "done".into(), ..wire::Completed::default() })),
     };
     let body = record.encode();

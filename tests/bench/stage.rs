@@ -9,8 +9,8 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use backbone::topology::{self, Sizes};
 use cuepoint::server::{Options, Server};
-use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Trigger};
-use proto::{limit, subject};
+use proto::resource::{Bot, Limits, Resource, SecretDigest, Trigger};
+use proto::subject;
 use tokio::net::TcpStream;
 
 use crate::http::Target;
@@ -54,35 +54,23 @@ impl Stage {
         let bucket = stage.context.get_key_value(subject::RESOURCES).await?;
         let kind = if work_ms > 0 { "scripted" } else { "rules" };
         let definition = if work_ms > 0 { format!(r#"{{"latency":{work_ms},"reply":"done"}}"#) } else { RULES.to_owned() };
-        let bot = Resource::Bot(Bot { id: "bench".parse()?, name: String::new(), kind: kind.into(), definition });
+        let bot = Resource::Bot(Bot::new("bench".parse()?, kind, definition));
         for resource in [bot, Self::trigger("bench")?] {
-            bucket.put(resource.key(), resource.encode("bench")).await?;
+            bucket.put(resource.key(), resource.encode()).await?;
         }
         Ok(stage)
     }
 
     fn trigger(id: &str) -> anyhow::Result<Resource> {
-        Ok(Resource::Trigger(Trigger {
-            id: id.parse()?,
-            name: String::new(),
-            description: String::new(),
-            bot: "bench".parse()?,
-            text: None,
-            open: false,
-            secret: Some(SecretDigest::of(SECRET)),
-            busy: Busy::Enqueue,
-            quiet: limit::QUIET_DEFAULT,
-            limits: Limits::default(),
-            session_duration: limit::SESSION_DURATION_DEFAULT,
-        }))
+        Ok(Resource::Trigger(Trigger { secret: Some(SecretDigest::of(SECRET)), ..Trigger::new(id.parse()?, Some("bench".parse()?)) }))
     }
 
     /// Lets the bot follow another script.
     pub(crate) async fn script(&self, definition: &str) -> anyhow::Result<()> {
         let bucket = self.context.get_key_value(subject::RESOURCES).await?;
-        let bot = Bot { id: "bench".parse()?, name: String::new(), kind: "scripted".into(), definition: definition.to_owned() };
+        let bot = Bot::new("bench".parse()?, "scripted", definition);
         let resource = Resource::Bot(bot);
-        bucket.put(resource.key(), resource.encode("bench")).await?;
+        bucket.put(resource.key(), resource.encode()).await?;
         Ok(())
     }
 
@@ -91,7 +79,7 @@ impl Stage {
         let bucket = self.context.get_key_value(subject::RESOURCES).await?;
         let Resource::Trigger(trigger) = Self::trigger(id)? else { anyhow::bail!("no trigger") };
         let resource = Resource::Trigger(Trigger { limits: Limits { turns, ..Limits::default() }, ..trigger });
-        bucket.put(resource.key(), resource.encode("bench")).await?;
+        bucket.put(resource.key(), resource.encode()).await?;
         Ok(())
     }
 

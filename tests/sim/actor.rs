@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use backbone::catalogue::Revised;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
-use proto::resource::{Busy, Limits, Trigger};
+use proto::resource::Trigger;
 use proto::wire::{Call, Doubt, Wait};
 use serde_json::{Value, json};
 use worker::ability::{Abilities, Facts, WaitFor};
@@ -27,17 +27,10 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) fn new(world: World, me: WorkerId) -> Self {
         let trigger = Trigger {
-            id: "t".parse().expect("a trigger id"),
-            name: String::new(),
-            description: String::new(),
-            bot: "b".parse().expect("a bot id"),
-            text: None,
             open: true,
-            secret: None,
             session_duration: Duration::from_hours(1),
-            busy: Busy::Enqueue,
             quiet: Duration::from_secs(1),
-            limits: Limits::default(),
+            ..Trigger::new("t".parse().expect("a trigger id"), Some("b".parse().expect("a bot id")))
         };
         Self { world, me, trigger: Arc::new(Revised { revision: 1, resource: trigger }) }
     }
@@ -62,7 +55,7 @@ impl Directory for Actor {
         let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
         let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
         let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
-        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), abilities, revisions })
+        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, revisions })
     }
 
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {

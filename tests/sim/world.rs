@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proto::answer::{Answer, Kind};
-use proto::event::{Contact, Event};
+use proto::event::Event;
 use proto::id::{Epoch, EventSeq, SessionKey, WorkerId};
 use proto::limit;
 use proto::record::{Record, Step};
@@ -399,8 +399,7 @@ impl World {
             3 | 4 => "call fail",
             _ => "plain",
         };
-        let event =
-            Event { text: Some(text.into()), payload: Bytes::new(), content_type: None, session: None, contact: Contact::default() };
+        let event = Event { text: Some(text.into()), ..Event::default() };
         let body = event.encode();
         state.say(format!("event {number} {session} {text}"));
         let seq = state.store(Inbox::Event, session.clone(), body);

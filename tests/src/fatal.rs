@@ -87,6 +87,8 @@ fn step(record: &Bytes) -> &'static str {
         Some(Step::Failed(_)) => "failed",
         Some(Step::Cancelled(_)) => "cancelled",
         Some(Step::Merged(_)) => "merged",
+        Some(Step::Noted(_)) => "noted",
+        Some(Step::Changed(_)) => "changed",
         None => "unknown",
     }
 }

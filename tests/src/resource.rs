@@ -15,17 +15,9 @@ pub struct Draft(Trigger);
 /// A trigger with the bot `echo` and the secret [`SECRET`].
 pub fn trigger(id: &str) -> Draft {
     Draft(Trigger {
-        id: id.parse().expect("a trigger id"),
         name: id.to_owned(),
-        description: String::new(),
-        bot: "echo".parse().expect("a bot id"),
-        text: None,
-        open: false,
         secret: Some(SecretDigest::of(SECRET)),
-        session_duration: proto::limit::SESSION_DURATION_DEFAULT,
-        busy: Busy::Enqueue,
-        quiet: proto::limit::QUIET_DEFAULT,
-        limits: Limits::default(),
+        ..Trigger::new(id.parse().expect("a trigger id"), Some("echo".parse().expect("a bot id")))
     })
 }
 
@@ -33,7 +25,7 @@ impl Draft {
     /// Another bot answers.
     #[must_use]
     pub fn bot(self, id: &str) -> Self {
-        Self(Trigger { bot: id.parse().expect("a bot id"), ..self.0 })
+        Self(Trigger { bot: Some(id.parse().expect("a bot id")), ..self.0 })
     }
 
     /// Another secret.
@@ -87,7 +79,7 @@ impl From<Draft> for Resource {
 
 fn bot(id: &str, kind: &str, definition: &Value) -> Resource {
     let id = id.parse().expect("a bot id");
-    Resource::Bot(Bot { id, name: String::new(), kind: kind.to_owned(), definition: definition.to_string() })
+    Resource::Bot(Bot::new(id, kind, definition.to_string()))
 }
 
 /// A bot that follows rules.
@@ -106,7 +98,7 @@ pub fn agent(id: &str, definition: Value) -> Resource {
 #[expect(clippy::needless_pass_by_value, reason = "reads well with json!")]
 pub fn skillset(id: &str, abilities: Value) -> Resource {
     let definition = serde_json::json!({ "name": id, "abilities": abilities }).to_string();
-    Resource::Skillset(Skillset { id: id.parse().expect("a skillset id"), name: id.to_owned(), description: String::new(), definition })
+    Resource::Skillset(Skillset { name: id.to_owned(), ..Skillset::new(id.parse().expect("a skillset id"), definition) })
 }
 
 /// A bot that follows a script.

@@ -195,7 +195,7 @@ impl System {
     pub async fn put(&self, resource: &Resource) {
         let put = async || {
             let bucket: kv::Store = self.view.context().get_key_value(subject::RESOURCES).await.ok()?;
-            bucket.put(resource.key(), resource.encode("test")).await.ok()
+            bucket.put(resource.key(), resource.encode()).await.ok()
         };
         eventually("the resource is written", ENSURE_WITHIN, put).await;
     }

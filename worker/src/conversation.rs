@@ -24,7 +24,7 @@ pub fn next(last: Option<Conversation>, arrival: Arrival, duration: Duration) ->
     let lasts_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     match last {
         Some(last) if arrival.at_ms < last.opened_at_ms.saturating_add(lasts_ms) => Conversation { turn: last.turn + 1, ..last },
-        _ => Conversation { opening: arrival.event, opened_at_ms: arrival.at_ms, base: arrival.fence, turn: 1 },
+        _ => Conversation { opening: arrival.event, opened_at_ms: arrival.at_ms, base: arrival.fence, turn: 1, settings: 0 },
     }
 }
 

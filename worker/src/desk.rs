@@ -126,7 +126,7 @@ impl Desk {
         let own = width(plan.trigger.limits.turns).unwrap_or_else(|| self.gates.share());
         let mut gates = vec![Narrow { name: format!("trigger:{trigger}"), width: own }];
         if let Ok(bot) = &plan.bot {
-            gates.extend(width(bot.limits().turns).map(|width| Narrow { name: format!("bot:{}", plan.trigger.bot), width }));
+            gates.extend(width(bot.limits().turns).map(|width| Narrow { name: format!("bot:{}", plan.answerer), width }));
             gates.extend(bot.providers().iter().map(|(name, width)| Narrow { name: format!("provider:{name}"), width: *width }));
         }
         gates

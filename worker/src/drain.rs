@@ -68,6 +68,8 @@ pub(crate) struct Drain<'a> {
     base: u64,
     /// Events after the cursor whose turns are to be called off when they come.
     cancels: Vec<u64>,
+    /// The log sequence of the session's last record with an edit of a message.
+    edits: u64,
     /// When the last turn ended, by the broker's clock, where that is known.
     closed_at_ms: Option<i64>,
     /// Events that become one turn with the next.
@@ -99,6 +101,7 @@ impl<'a> Drain<'a> {
             answers: 0,
             base: 0,
             cancels: Vec::new(),
+            edits: 0,
             closed_at_ms: None,
             merged: Vec::new(),
             is_open: false,
@@ -186,7 +189,7 @@ impl<'a> Drain<'a> {
             position::Void::Newer => Stop::Drop("the log is of a newer epoch"),
             position::Void::Unknown => Stop::Drop("the log has a step of a later version"),
         })?;
-        let Position { fence, cursor, answers, base, cancels, conversation, closed_at_ms, merged, end } = position;
+        let Position { fence, cursor, answers, base, cancels, edits, conversation, closed_at_ms, merged, end } = position;
         self.fence = fence;
         self.fence_at = fence_at;
         self.cursor = cursor;
@@ -194,6 +197,7 @@ impl<'a> Drain<'a> {
         self.base = base;
         self.is_open = matches!(end, End::Open(_) | End::Orphaned(_));
         self.cancels = cancels;
+        self.edits = edits;
         self.closed_at_ms = closed_at_ms;
         self.merged = merged;
         self.conversation = conversation;

@@ -219,6 +219,8 @@ pub struct Plan {
     pub trigger: Arc<Revised<Trigger>>,
     /// Who answers, or why nobody can.
     pub bot: Result<Arc<dyn Bot>, String>,
+    /// The name under which what the bot takes is counted: its id.
+    pub answerer: String,
     /// What it may do.
     pub abilities: Arc<dyn Abilities>,
     /// The versions of all that.

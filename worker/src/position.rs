@@ -32,6 +32,8 @@ pub struct Position {
     pub base: u64,
     /// Events after the cursor whose turns are to be called off.
     pub cancels: Vec<u64>,
+    /// The log sequence of the session's last record with an edit of a message; 0 where there is none.
+    pub edits: u64,
     /// The conversation of the last turn.
     pub conversation: Option<Conversation>,
     /// When the last turn ended, by the broker's clock, where the last record says so.
@@ -71,6 +73,7 @@ pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
         answers: if is_current { record.answers } else { 0 },
         base,
         cancels: if is_current { record.cancels.clone() } else { Vec::new() },
+        edits: record.edits,
         conversation: conversation(&record),
         closed_at_ms: record.is_terminal().then_some(at_ms),
         merged: merged(&record),
@@ -113,7 +116,7 @@ mod tests {
     fn entry(epoch: u32, step: impl Into<Option<Step>>) -> Entry {
         let step = step.into();
         let event = EventSeq { epoch: Epoch::from_second(epoch), seq: 9 };
-        let conversation = Conversation { opening: event, opened_at_ms: 0, base: 2, turn: 1 };
+        let conversation = Conversation { opening: event, opened_at_ms: 0, base: 2, turn: 1, settings: 0 };
         let terminal = matches!(step, Some(Step::Completed(_)));
         let record = Record {
             id: RecordId([0; 16]),
@@ -128,6 +131,7 @@ mod tests {
             received_at_ms: 0,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step,
         };
         Entry { seq: 40, at_ms: 0, record }

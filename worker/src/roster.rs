@@ -48,14 +48,18 @@ impl Roster {
             skillset: pair.skillset.as_ref().map_or(0, |skillset| skillset.revision),
         };
         let made = match &pair.bot {
-            None => Err(format!("the bot {} does not exist", trigger.bot)),
+            None => Err(match &trigger.bot {
+                Some(bot) => format!("the bot {bot} does not exist"),
+                None => format!("the trigger {} has no bot yet", trigger.id),
+            }),
             Some(bot) => self.made(&bot.resource, revisions, pair.skillset.as_ref().map(|skillset| &skillset.resource)),
         };
         let (bot, abilities) = match made {
             Ok(Made { bot, abilities }) => (Ok(bot), abilities),
             Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
         };
-        Plan { trigger, bot, abilities, revisions }
+        let answerer = trigger.bot.as_ref().map(ToString::to_string).unwrap_or_default();
+        Plan { trigger, bot, answerer, abilities, revisions }
     }
 
     fn made(&self, bot: &resource::Bot, revisions: Revisions, skillset: Option<&Skillset>) -> Compiled {
@@ -88,7 +92,8 @@ impl Roster {
         })
     }
 
-    async fn pair_at(&self, id: &BotId, revisions: Revisions) -> Result<Pair, direct::Error> {
+    async fn pair_at(&self, id: Option<&BotId>, revisions: Revisions) -> Result<Pair, direct::Error> {
+        let Some(id) = id else { return Ok(Pair { bot: None, skillset: None }) };
         let mut bot = self.catalogue.bot(id);
         if revisions.bot > 0
             && bot.as_ref().is_none_or(|bot| bot.revision != revisions.bot)
@@ -133,7 +138,7 @@ impl Directory for Roster {
 
     fn plan(&self, id: &TriggerId) -> Option<Plan> {
         let trigger = self.catalogue.trigger(id)?;
-        let bot = self.catalogue.bot(&trigger.bot);
+        let bot = trigger.bot.as_ref().and_then(|bot| self.catalogue.bot(bot));
         let skillset = self.skillset_of(bot.as_ref());
         Some(self.plan_of(trigger, &Pair { bot, skillset }))
     }
@@ -144,7 +149,7 @@ impl Directory for Roster {
             return Ok(Some(now));
         }
         let trigger = self.trigger_at(now.trigger, revisions.trigger).await.map_err(unavailable)?;
-        let pair = self.pair_at(&trigger.bot, revisions).await.map_err(unavailable)?;
+        let pair = self.pair_at(trigger.bot.as_ref(), revisions).await.map_err(unavailable)?;
         let plan = self.plan_of(trigger, &pair);
         if plan.revisions != revisions {
             tracing::warn!(trigger.id = %id, "an open turn goes on with a newer configuration: its own is no longer kept");

@@ -123,6 +123,8 @@ fn step(record: &Record) -> &'static str {
         Some(Step::Completed(_)) => "completed",
         Some(Step::Failed(_)) => "failed",
         Some(Step::Cancelled(_)) => "cancelled",
+        Some(Step::Noted(_)) => "noted",
+        Some(Step::Changed(_)) => "changed",
         None => "unknown",
     }
 }
@@ -164,12 +166,13 @@ mod tests {
             answers: 0,
             attempt: 0,
             base: 0,
-            conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1 },
+            conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1, settings: 0 },
             worker: String::new(),
             traceparent: String::new(),
             received_at_ms: 0,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step: Some(step),
         };
         let input = wire::Input { text: "hi\nthere".into(), ..wire::Input::default() };

@@ -302,7 +302,7 @@ fn bot(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<PlacedBot> {
     let kind = fields.parse::<String>("kind", faults);
     let definition = fields.into_json().to_string();
     let (Some(known), Some(kind)) = (&id, kind) else { return Some(PlacedBot { id, bot: None, at: None }) };
-    let bot = resource::Bot { id: known.value.clone(), name, kind: kind.value, definition };
+    let bot = resource::Bot { name, ..resource::Bot::new(known.value.clone(), kind.value, definition) };
     match worker::bot::check(&bot) {
         Ok(()) => {}
         Err(error @ DefinitionError::Kind(_)) => faults.push(Fault { at: kind.at, path: kind.path, reason: error.to_string() }),

@@ -83,6 +83,8 @@ fn digest_of(input: &wire::Input) -> [u8; 32] {
             content_type: present(&input.content_type),
             session: present(&input.session),
             contact: input.contact.clone().unwrap_or_default().into(),
+            direct: input.direct.clone(),
+            ..Event::default()
         };
         event.digest()
     })
@@ -105,6 +107,7 @@ mod tests {
             content_type: None,
             session: Some("s".into()),
             contact: Contact::default(),
+            ..Event::default()
         }
     }
 

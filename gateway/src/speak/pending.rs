@@ -96,12 +96,13 @@ mod tests {
             answers: 0,
             attempt: 0,
             base: 0,
-            conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1 },
+            conversation: Conversation { opening: event, opened_at_ms: 0, base: 0, turn: 1, settings: 0 },
             worker: String::new(),
             traceparent: String::new(),
             received_at_ms: 0,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step: Some(step),
         }
     }

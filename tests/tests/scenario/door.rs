@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use proto::event::{Contact, Event};
+use proto::event::Event;
 use proto::record::Record;
 use proto::wire::Input;
 use reqwest::Method;
@@ -66,8 +66,7 @@ async fn a_direct_publisher_shares_the_session_of_an_http_caller() {
     headers.insert("Content-Type", "application/json");
     headers.insert("traceparent", TRACE);
     system.publish(&session, Some(headers), r#"{"text":"said json","trigger":"orders"}"#).await;
-    let event =
-        Event { text: Some("protobuf".into()), payload: "p".into(), content_type: None, session: None, contact: Contact::default() };
+    let event = Event { text: Some("protobuf".into()), payload: "p".into(), ..Event::default() };
     let receipt = system.publish(&session, None, event.encode()).await;
     let log = system.settled(SOON).await;
     assert_eq!(input(&log, 1).1.payload.as_ref(), br#"{"b": 1.50}"#);

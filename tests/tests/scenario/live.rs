@@ -407,12 +407,13 @@ async fn an_append_that_the_fence_refuses_is_never_told() {
             answers: 0,
             attempt: 0,
             base: 0,
-            conversation: Conversation { opening, opened_at_ms: 1, base: 0, turn: 2 },
+            conversation: Conversation { opening, opened_at_ms: 1, base: 0, turn: 2, settings: 0 },
             worker: "forger".into(),
             traceparent: String::new(),
             received_at_ms: 1,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step: Some(Step::Completed(Completed { reply: "phantom".into(), ..Completed::default() })),
         };
         let mut headers = HeaderMap::new();

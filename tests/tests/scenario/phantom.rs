@@ -30,12 +30,13 @@ async fn a_refused_append_is_heard_and_never_shown() {
             answers: 0,
             attempt: 0,
             base: 0,
-            conversation: Conversation { opening: event, opened_at_ms: 1, base: 0, turn: 1 },
+            conversation: Conversation { opening: event, opened_at_ms: 1, base: 0, turn: 1, settings: 0 },
             worker: "forger".into(),
             traceparent: String::new(),
             received_at_ms: 1,
             revisions: Revisions::default(),
             cancels: vec![],
+            edits: 0,
             step: Some(Step::Completed(Completed { input: None, reply: "phantom".into(), ..Completed::default() })),
         }
     };

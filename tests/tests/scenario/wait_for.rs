@@ -33,12 +33,13 @@ async fn append(system: &System, receipt: &Receipt, fence: u64, step: Step) -> u
         answers: 0,
         attempt: 0,
         base: 0,
-        conversation: Conversation { opening: receipt.event, opened_at_ms: 1, base: 0, turn: 1 },
+        conversation: Conversation { opening: receipt.event, opened_at_ms: 1, base: 0, turn: 1, settings: 0 },
         worker: "the test".into(),
         traceparent: String::new(),
         received_at_ms: 1,
         revisions: Revisions::default(),
         cancels: vec![],
+        edits: 0,
         step: Some(step),
     };
     let mut headers = HeaderMap::new();

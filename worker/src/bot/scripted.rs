@@ -86,7 +86,7 @@ fn retell(turn: &Turn<'_>) -> String {
         match message.kind {
             Kind::User => line("user", &message.text),
             Kind::Bot => line("bot", &message.text),
-            Kind::Activity | Kind::Reasoning => {}
+            _ => {}
         }
     }
     line("user", &turn.input.text);
@@ -131,8 +131,16 @@ mod tests {
     }
 
     async fn think(definition: Value, steps: usize) -> Result<Thought, String> {
-        let said =
-            |kind, text: &str| Message { id: String::new(), kind, text: text.to_owned(), meta: Value::Null, created_at: 0, updated_at: 0 };
+        let said = |kind, text: &str| Message {
+            id: String::new(),
+            kind,
+            text: text.to_owned(),
+            name: String::new(),
+            description: String::new(),
+            meta: Value::Null,
+            created_at: 0,
+            updated_at: 0,
+        };
         let history = [said(Kind::User, "a"), said(Kind::Activity, ""), said(Kind::Bot, "b")];
         let input = Input { text: "hi".into(), ..Input::default() };
         let steps = vec![Step { calls: Vec::new(), outcomes: Vec::new(), thought: None }; steps];

@@ -27,6 +27,7 @@ impl Drain<'_> {
             received_at_ms: turn.received_at_ms,
             revisions: turn.plan.revisions,
             cancels: self.cancels.clone(),
+            edits: self.edits,
             step: Some(step),
         };
         let is_terminal = record.is_terminal();

@@ -175,7 +175,7 @@ impl Open {
     }
 
     fn accounts(&self, bot: &dyn Bot) -> Vec<Account> {
-        budget::accounts(&self.session, &self.input, &self.plan.trigger.limits, (self.plan.trigger.bot.as_str(), bot.limits()))
+        budget::accounts(&self.session, &self.input, &self.plan.trigger.limits, (self.plan.answerer.as_str(), bot.limits()))
     }
 }
 

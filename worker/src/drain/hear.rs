@@ -118,7 +118,7 @@ impl Drain<'_> {
             return Err(Stop::Yield(limit::NAK_MAX));
         };
         let event = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
-        let nothing = Conversation { opening: EventSeq { seq: 0, ..event }, opened_at_ms: 0, base: self.fence, turn: 0 };
+        let nothing = Conversation { opening: EventSeq { seq: 0, ..event }, opened_at_ms: 0, base: self.fence, turn: 0, settings: 0 };
         let arrival = Waiting { event, at_ms: 0, content_type: None, traceparent: None, body: Bytes::new() };
         Ok(Open::new(&self.mailbox.session, &arrival, self.conversation.unwrap_or(nothing), plan))
     }

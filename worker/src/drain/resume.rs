@@ -96,6 +96,9 @@ fn rebuilt(last: &Record, input: Option<&Input>) -> Option<Waiting> {
         content_type: present(input.content_type),
         session: present(input.session),
         contact: input.contact.unwrap_or_default().into(),
+        direct: input.direct,
+        timer: present(input.timer),
+        ..Event::default()
     };
     Some(Waiting {
         event: last.event,

@@ -158,6 +158,8 @@ pub(super) fn input(trigger: &Trigger, event: Event) -> Input {
         session: event.session.unwrap_or_default(),
         contact: (!event.contact.is_empty()).then(|| event.contact.into()),
         digest,
+        direct: event.direct,
+        timer: event.timer.unwrap_or_default(),
     }
 }
 

@@ -92,7 +92,7 @@ impl Course {
             Some(Kind::Rejected(said)) if said.reason.is_empty() => End::Error(format!("rejected by {by}")),
             Some(Kind::Rejected(said)) => End::Error(format!("rejected by {by}: {}", said.reason)),
             Some(Kind::Elapsed(_)) => End::Error("nobody answered in time".to_owned()),
-            Some(Kind::Cancel(_)) | None => return,
+            Some(Kind::Cancel(_) | Kind::Describe(_) | Kind::Edit(_) | Kind::Erase(_)) | None => return,
         };
         self.conclude(Outcome { call: answer.call.clone(), duration_ms: 0, end: Some(end) });
     }

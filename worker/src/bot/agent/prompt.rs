@@ -158,7 +158,7 @@ fn past(history: &[Message]) -> Vec<Entry> {
             }
             Kind::Bot => entries.push(bot(&message.text)),
             Kind::Activity => activity(&mut entries, message),
-            Kind::Reasoning => {}
+            Kind::Reasoning | Kind::Context | Kind::Instruction | Kind::Backstory | Kind::Checkpoint => {}
         }
     }
     if matches!(entries.last(), Some(Entry::User(_))) {

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::Value;
-use proto::message::{Kind, Message};
+use proto::message::Message;
 use proto::wire::Contact;
 use serde_json::Value as Json;
 
@@ -100,13 +100,7 @@ fn contact(contact: Option<&Contact>) -> Value {
 }
 
 fn said(message: &Message) -> Value {
-    let kind = match message.kind {
-        Kind::User => "user",
-        Kind::Bot => "bot",
-        Kind::Activity => "activity",
-        Kind::Reasoning => "reasoning",
-    };
-    let fields: [(&str, Value); 2] = [("type", kind.into()), ("text", message.text.as_str().into())];
+    let fields: [(&str, Value); 2] = [("type", message.kind.as_str().into()), ("text", message.text.as_str().into())];
     BTreeMap::from(fields).into()
 }
 

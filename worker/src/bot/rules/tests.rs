@@ -119,6 +119,8 @@ fn history_is_asked_for_only_by_a_template_that_reads_it() {
         id: String::new(),
         kind,
         text: text.to_owned(),
+        name: String::new(),
+        description: String::new(),
         meta: Value::Null,
         created_at: 0,
         updated_at: 0,

@@ -19,7 +19,16 @@ fn persona(context_tokens: usize) -> Persona {
 fn message(kind: Kind, text: &str, event: u64, meta: Value) -> Message {
     let mut meta = meta;
     meta["event"] = format!("evt.t.s.6a000001.{event}").into();
-    Message { id: String::new(), kind, text: text.into(), meta, created_at: 0, updated_at: 0 }
+    Message {
+        id: String::new(),
+        kind,
+        text: text.into(),
+        name: String::new(),
+        description: String::new(),
+        meta,
+        created_at: 0,
+        updated_at: 0,
+    }
 }
 
 fn request(event: u64, call: &str) -> Message {
