@@ -13,7 +13,7 @@ use std::time::Duration;
 use backbone::direct;
 use backbone::journal::{self, Entry};
 use proto::id::EventSeq;
-use proto::message;
+use proto::{ending, message};
 use proto::record::{Record, RecordId};
 use proto::status::Status;
 use serde::Serialize;
@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ear::{Ear, Memory, News};
-use super::ending;
 use super::format::{Format, Piece};
 use super::outlet::{Gone, Outlet};
 use super::scope::{Regard, Scope};
