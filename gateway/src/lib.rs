@@ -17,6 +17,7 @@
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
 //! - [`directory`]: which trigger an id names;
 //! - [`auth`]: who may do what;
+//! - [`audit`]: who was asked to do what;
 //! - [`event`]: the handler of an event call;
 //! - [`ingest`]: one confirmed publish;
 //! - [`busy`]: events that a busy session refuses;
@@ -43,6 +44,7 @@ mod body;
 pub mod call;
 mod directory;
 mod auth;
+mod audit;
 mod event;
 mod ingest;
 mod busy;
