@@ -39,8 +39,7 @@ pub const PARCELS: &str = "out.>";
 /// The durable consumers that deliver the ends of turns: one on the log, one on OUT.
 pub const DELIVER: &str = "deliver";
 /// The first tokens of the subjects that Cuepoint itself writes and reads; `$` and `_INBOX` are the broker's.
-pub const OWN: [&str; 12] =
-    ["event", "answer", "log", "dead", "timer", "due", "audit", "out", "sent", "worker", "live", "_INBOX"];
+pub const OWN: [&str; 12] = ["event", "answer", "log", "dead", "timer", "due", "audit", "out", "sent", "worker", "live", "_INBOX"];
 /// The reserved trigger token of conversations that have no trigger.
 pub const DIRECT: &str = "_api";
 
