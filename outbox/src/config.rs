@@ -15,6 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_hours(24);
 
 /// How ends of turns are delivered.
 #[derive(Debug, Clone, Args)]
+#[group(id = "deliver")]
 pub struct Config {
     /// The pauses between attempts to tell the end of a turn; after the last one it is given up.
     #[arg(id = "deliver-retries", long = "deliver-retries", env = "CUEPOINT_DELIVER_RETRIES", value_name = "DURATIONS",

@@ -65,6 +65,11 @@ impl Status {
         }
     }
 
+    /// Whether nothing more happens by itself.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Sending | Self::Waiting)
+    }
+
     fn of(last: Option<&Attempt>) -> Self {
         match last.map(|last| last.state) {
             None => Self::Queued,

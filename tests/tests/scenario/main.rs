@@ -15,6 +15,7 @@ mod key;
 mod kill;
 mod live;
 mod order;
+mod outbox;
 mod peer;
 mod phantom;
 mod pin;
