@@ -72,8 +72,8 @@ codes! {
     AcceptUnknown = "CUE0111", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
-    /// The token is known, and may not do this.
-    ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The caller is known, and may not do that.
+    NotAuthorized = "CUE0202", 403, "NOT_AUTHORIZED", Never;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.
