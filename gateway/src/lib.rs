@@ -17,6 +17,7 @@
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
 //! - [`directory`]: which trigger an id names;
 //! - [`auth`]: who may do what;
+//! - [`signature`]: calls that prove themselves by a signature;
 //! - [`audit`]: who was asked to do what;
 //! - [`event`]: the handler of an event call;
 //! - [`ingest`]: one confirmed publish;
@@ -44,6 +45,7 @@ mod body;
 pub mod call;
 mod directory;
 mod auth;
+mod signature;
 mod audit;
 mod event;
 mod ingest;
