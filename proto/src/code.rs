@@ -62,10 +62,18 @@ codes! {
     ParameterInvalid = "CUE0106", 400, "BAD_REQUEST", Never;
     /// The text is not usable.
     TextInvalid = "CUE0107", 400, "BAD_REQUEST", Never;
+    /// A field of the body is not usable.
+    FieldInvalid = "CUE0108", 400, "BAD_REQUEST", Never;
+    /// The body has a field that nobody knows.
+    FieldUnknown = "CUE0109", 400, "BAD_REQUEST", Never;
+    /// The body is of a media type that is not taken.
+    MediaTypeUnknown = "CUE0110", 400, "BAD_REQUEST", Never;
+    /// The answer is wanted in a media type that is not given.
+    AcceptUnknown = "CUE0111", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
-    /// The caller is known, and may not do that.
-    NotAuthorized = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The token is known, and may not do this.
+    ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
     /// The token is unknown, revoked or expired.
     TokenInvalid = "CUE0203", 401, "NOT_AUTHENTICATED", Never;
     /// The token is limited to other triggers.
@@ -78,6 +86,8 @@ codes! {
     SignatureReplayed = "CUE0207", 401, "NOT_AUTHENTICATED", Never;
     /// The trigger takes signed calls alone.
     SignatureRequired = "CUE0208", 401, "NOT_AUTHENTICATED", Never;
+    /// A rate limit is used up.
+    RateLimited = "CUE0211", 429, "TOO_MANY_REQUESTS", Safe;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.
@@ -110,8 +120,6 @@ codes! {
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
     /// What was asked cannot be put on record, so it was not done.
     Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
-    /// A rate limit is used up.
-    RateLimited = "CUE0211", 429, "TOO_MANY_REQUESTS", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.
