@@ -142,7 +142,7 @@ pub(crate) async fn admit(door: &Door, access: Access, id: &str, headers: &Heade
 
 fn without(scope: Scope) -> ApiError {
     let scope = scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase();
-    ApiError::new(Code::NotAuthorized, format!("the token does not have the scope {scope}"))
+    ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {scope}"))
 }
 
 /// Whether the caller has the secret of some trigger: known, only not here.

@@ -19,6 +19,8 @@
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
 //! - [`directory`]: which trigger an id names;
 //! - [`auth`]: who may do what;
+//! - [`signature`]: calls that prove themselves by a signature;
+//! - [`audit`]: who was asked to do what;
 //! - [`event`]: the handler of an event call;
 //! - [`ingest`]: one confirmed publish;
 //! - [`busy`]: events that a busy session refuses;
@@ -47,6 +49,8 @@ mod body;
 pub mod call;
 mod directory;
 mod auth;
+mod signature;
+mod audit;
 mod event;
 mod ingest;
 mod busy;

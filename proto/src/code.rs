@@ -72,8 +72,22 @@ codes! {
     AcceptUnknown = "CUE0111", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
-    /// The caller is known, and may not do that.
-    NotAuthorized = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The token is known, and may not do this.
+    ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The token is unknown, revoked or expired.
+    TokenInvalid = "CUE0203", 401, "NOT_AUTHENTICATED", Never;
+    /// The token is limited to other triggers.
+    TriggerForeign = "CUE0204", 403, "NOT_AUTHORIZED", Never;
+    /// The signature is missing or wrong.
+    SignatureInvalid = "CUE0205", 401, "NOT_AUTHENTICATED", Never;
+    /// The time of the signature is too far from now.
+    SignatureExpired = "CUE0206", 401, "NOT_AUTHENTICATED", Never;
+    /// The signature was presented before.
+    SignatureReplayed = "CUE0207", 401, "NOT_AUTHENTICATED", Never;
+    /// The trigger takes signed calls alone.
+    SignatureRequired = "CUE0208", 401, "NOT_AUTHENTICATED", Never;
+    /// A rate limit is used up.
+    RateLimited = "CUE0211", 429, "TOO_MANY_REQUESTS", Safe;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.
@@ -92,6 +106,8 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The secret cannot be shown: only its digest is kept, or the master key does not open it.
+    SecretUnreadable = "CUE0410", 409, "CONFLICT", Never;
     /// Too many events of this session wait.
     SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
     /// The broker holds as much as it may.
@@ -102,6 +118,8 @@ codes! {
     Unavailable = "CUE0504", 503, "SERVICE_UNAVAILABLE", Safe;
     /// Something that should not happen did.
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
+    /// What was asked cannot be put on record, so it was not done.
+    Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.
