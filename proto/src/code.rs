@@ -62,6 +62,12 @@ codes! {
     ParameterInvalid = "CUE0106", 400, "BAD_REQUEST", Never;
     /// The text is not usable.
     TextInvalid = "CUE0107", 400, "BAD_REQUEST", Never;
+    /// The schedule or its time zone is not usable.
+    ScheduleInvalid = "CUE0134", 400, "BAD_REQUEST", Never;
+    /// The time of a later event, or of its expiry, is not usable.
+    TimingInvalid = "CUE0135", 400, "BAD_REQUEST", Never;
+    /// The list of events is not usable.
+    BatchInvalid = "CUE0136", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// No such path.
@@ -82,6 +88,10 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The trigger takes no new events.
+    TriggerDraining = "CUE0417", 409, "CONFLICT", Never;
+    /// The timer has run off, and its event cannot be told yet.
+    TimerRunOff = "CUE0418", 409, "CONFLICT", Safe;
     /// Too many events of this session wait.
     SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
     /// The broker holds as much as it may.
@@ -114,6 +124,8 @@ codes! {
     ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
     /// What the turn may take is spent.
     BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
+    /// The event was too old when its turn could begin.
+    EventExpired = "CUE0616", 408, "TIMEOUT", Never;
 }
 
 #[cfg(test)]
