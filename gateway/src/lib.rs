@@ -14,6 +14,7 @@
 //! - [`api_error`]: the one shape of a refusal;
 //! - [`complaint`]: one log line a second for each class of fault;
 //! - [`query`]: query strings, decoded strictly;
+//! - [`ascii`]: JSON in plain ASCII;
 //! - [`body`]: bodies, bounded in size, time and memory;
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
 //! - [`directory`]: which trigger an id names;
@@ -43,6 +44,7 @@ mod api;
 mod api_error;
 mod complaint;
 mod query;
+mod ascii;
 mod body;
 pub mod call;
 mod directory;
