@@ -136,7 +136,7 @@ pub(crate) async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, A
     {
         return Err(invalid("the token has expired"));
     }
-    door.uses.note(door, &token.id);
+    door.last_use.note(door, &token.id);
     Ok(Caller::Token(Holder {
         id: Some(token.id.clone()),
         name: token.name.clone(),

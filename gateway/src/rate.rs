@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::api_error::ApiError;
 
-pub(crate) mod address;
+pub mod address;
 mod local;
 pub(crate) mod policy;
 mod shared;

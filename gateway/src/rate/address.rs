@@ -30,7 +30,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// How many calls one address may make in a time, as `100/1m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PerAddress(pub(crate) Rate);
+pub struct PerAddress(pub Rate);
 
 impl FromStr for PerAddress {
     type Err = String;
@@ -46,7 +46,11 @@ impl FromStr for PerAddress {
 }
 
 /// Holds every call to the rate of its address; part of the router only where there is one.
-pub(crate) async fn hold(State((door, rate, trusted)): State<(Arc<Door>, PerAddress, Arc<[IpNet]>)>, request: Request, next: Next) -> Response {
+pub(crate) async fn hold(
+    State((door, rate, trusted)): State<(Arc<Door>, PerAddress, Arc<[IpNet]>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
     let is_free = FREE.contains(&request.uri().path());
     let limit = peer.filter(|_| !is_free).map(|peer| named(caller(peer, request.headers(), &trusted)));
