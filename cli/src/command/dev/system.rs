@@ -58,8 +58,10 @@ impl System {
             api_token: Some(data.api_token()?),
             api_token_file: None,
             deployment_key_file: data.deployment_key_file()?,
+            master_key_file: None,
             body_bytes: limit::BODY_BYTES_MAX,
             bounds: gateway::config::Bounds::default(),
+            access: gateway::config::Access::default(),
         };
         let worker_running = worker::service::start(worker_config, worker.clone()).await?;
         let gateway_running = gateway::start(gateway_config, gateway.clone()).await?;
