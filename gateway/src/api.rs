@@ -30,6 +30,7 @@ pub(crate) mod list;
 // The groups, in the order of the reference.
 mod event;
 mod conversation;
+mod delivery;
 mod health;
 
 use operation::Operation;
@@ -41,7 +42,7 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let groups = [event::operations(), conversation::operations(), health::operations()];
+    let groups = [event::operations(), conversation::operations(), delivery::operations(), health::operations()];
     groups.into_iter().flatten().collect()
 }
 

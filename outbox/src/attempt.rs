@@ -31,6 +31,18 @@ pub enum State {
 }
 
 impl State {
+    /// The name outside.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sending => "sending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "givenUp",
+            Self::Stopped => "stopped",
+            Self::Removed => "removed",
+        }
+    }
+
     /// Whether nothing more happens by itself.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Sending | Self::Failed)

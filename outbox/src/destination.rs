@@ -56,7 +56,7 @@ pub fn name_of(status: Status) -> Option<&'static str> {
         Status::Failed => Some("failed"),
         Status::Cancelled => Some("cancelled"),
         Status::Dead => Some("dead"),
-        Status::Queued | Status::Running | Status::Waiting | Status::Expired => None,
+        Status::Scheduled | Status::Queued | Status::Running | Status::Waiting | Status::Expired => None,
     }
 }
 

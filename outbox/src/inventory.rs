@@ -1,5 +1,7 @@
 //! What the API shows of deliveries, and does with them.
 
+use std::collections::VecDeque;
+
 use async_nats::{Client, HeaderMap};
 use backbone::{direct, publish};
 use bytes::Bytes;
@@ -16,6 +18,8 @@ use crate::plan;
 const NOTES_MAX: usize = 2_048;
 /// How many notes one read fetches.
 const BATCH: usize = 256;
+/// How many sequences the first look back covers.
+const WINDOW: u64 = 2_048;
 /// How often a fence that did not hold is looked behind.
 const FENCED_MAX: usize = 8;
 /// The type of a test's payload.
@@ -108,6 +112,38 @@ pub async fn list(client: &Client, trigger: &TriggerId, from: u64, take: usize) 
     let stored = direct::batch(client, subject::OUT_STREAM, &subject::out_of_trigger(trigger), from, take).await?;
     let mut found = Vec::with_capacity(stored.len());
     for parcel in stored.into_iter().filter_map(Parcel::read) {
+        found.push(with_attempts(client, parcel).await?);
+    }
+    Ok(found)
+}
+
+/// Deliveries of a trigger before a sequence of OUT, newest first; `None` means before none.
+///
+/// The stream is read in windows that grow, for it has no way back.
+pub async fn list_back(client: &Client, trigger: &TriggerId, before: Option<u64>, take: usize) -> Result<Vec<Delivery>, Error> {
+    let filter = subject::out_of_trigger(trigger);
+    let last = direct::last_from_leader(client, subject::OUT_STREAM, &filter).await?.map_or(0, |last| last.seq);
+    let (mut end, mut window) = (before.unwrap_or(u64::MAX).min(last + 1), WINDOW);
+    let mut newest: Vec<Parcel> = Vec::new();
+    while end > 1 && newest.len() < take {
+        let begin = end.saturating_sub(window).max(1);
+        let mut parcels = VecDeque::new();
+        let mut from = begin;
+        while from < end {
+            let batch = direct::batch(client, subject::OUT_STREAM, &filter, from, BATCH).await?;
+            let Some(reached) = batch.last().map(|stored| stored.seq) else { break };
+            from = reached + 1;
+            parcels.extend(batch.into_iter().filter(|stored| stored.seq < end).filter_map(Parcel::read));
+            while parcels.len() > take {
+                parcels.pop_front();
+            }
+        }
+        newest.extend(parcels.into_iter().rev());
+        (end, window) = (begin, window.saturating_mul(4));
+    }
+    newest.truncate(take);
+    let mut found = Vec::with_capacity(newest.len());
+    for parcel in newest {
         found.push(with_attempts(client, parcel).await?);
     }
     Ok(found)

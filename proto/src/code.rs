@@ -80,6 +80,8 @@ codes! {
     InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
     /// The definition of a bot is not usable.
     DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
+    /// A destination of the ends of turns is not usable.
+    DestinationInvalid = "CUE0140", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.
@@ -110,6 +112,8 @@ codes! {
     MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
     /// No such bot, skillset, ability, secret or contact.
     ResourceUnknown = "CUE0306", 404, "NOT_FOUND", Never;
+    /// No such delivery, or no such destination of the trigger.
+    DeliveryUnknown = "CUE0320", 404, "NOT_FOUND", Never;
     /// The idempotency key was used for another payload.
     KeyReused = "CUE0401", 422, "UNPROCESSABLE_ENTITY", Never;
     /// The broker knows the key, but not as this trigger's.

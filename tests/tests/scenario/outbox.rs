@@ -8,12 +8,13 @@ use outbox::inventory::{self, Delivery, Status};
 use outbox::parcel::DeliveryId;
 use outbox::stopped;
 use proto::id::TriggerId;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::peer::webhook::{Receiver, Told};
 use tests::resource::{results_on, scripted, trigger, webhook};
 use tests::setup::Setup;
-use tests::system::{Builder, System};
+use tests::system::{API_TOKEN, Builder, System};
 use tokio::time::Instant;
 
 use crate::{SOON, system};
@@ -105,13 +106,13 @@ async fn a_destination_that_answers_410_hears_nothing_until_it_is_enabled_and_is
     receiver.always(204).await;
     // Another worker hears of the mark as this one does.
     eventually("the mark is known", SOON, async || {
-        system.call("orders").said("a", "a-1").query("wait=5").send().await.ok();
+        drop(system.call("orders").said("a", "a-1").query("wait=5").send().await.ok());
         let all = inventory::list(system.view().client(), &trigger, 1, 100).await.ok()?;
         all.last().filter(|last| last.status == Status::Stopped && last.attempts.len() == 1).map(drop)
     })
     .await;
     let before = receiver.seen().await.len();
-    system.call("orders").said("b", "b-0").query("wait=5").send().await.ok();
+    drop(system.call("orders").said("b", "b-0").query("wait=5").send().await.ok());
     let look = async || {
         let all = inventory::list(system.view().client(), &trigger, 1, 100).await.ok()?;
         all.into_iter().find(|one| one.parcel.id.lane.session == crate::session("orders", "b")).filter(|one| one.status == Status::Stopped)
@@ -148,7 +149,7 @@ async fn a_receiver_that_does_not_answer_delays_no_turn() {
     for round in 0..40 {
         for name in ["orders", "plain"] {
             let began = Instant::now();
-            system.call(name).said(&format!("s{round}"), "hi").query("wait=10").send().await.ok();
+            drop(system.call(name).said(&format!("s{round}"), "hi").query("wait=10").send().await.ok());
             took.entry(name).or_default().push(began.elapsed());
         }
     }
@@ -174,7 +175,7 @@ async fn a_worker_killed_while_it_tells_loses_nothing_and_keeps_the_order() {
     let first = system.start_worker(Setup::child().retries(QUICK)).await;
     receiver.hold().await;
     for round in 0..4 {
-        system.call("orders").said("a", &format!("a-{round}")).query("wait=10").send().await.ok();
+        drop(system.call("orders").said("a", &format!("a-{round}")).query("wait=10").send().await.ok());
     }
     receiver.until("the first end is being told", SOON, |seen| seen.len() == 1).await;
     system.worker(first).kill().await;
@@ -225,5 +226,70 @@ async fn what_cannot_be_told_is_given_up_and_only_what_is_wanted_is_told() {
     let test = inventory::test(system.view().client(), &orders(), &"failures".parse().unwrap(), 1).await.unwrap();
     delivery(&system, &test, Status::Delivered).await;
     assert_eq!(receiver.seen().await.pop().unwrap().body["type"], json!("test"));
+    system.finish().await;
+}
+
+/// A call of the management API with the operator's token.
+async fn api(system: &System, method: Method, path: &str) -> Value {
+    let call = system.request(0, method.clone(), &format!("/v1/{path}")).secret(API_TOKEN);
+    let call = if method == Method::POST { call.json(&json!({})) } else { call };
+    call.send().await.ok().body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_shows_destinations_and_deliveries_tests_enables_and_redelivers() {
+    let receiver = Receiver::start().await;
+    let system = delivering(&receiver).start().await;
+    for round in 0..3 {
+        system.call("orders").said("a", &format!("a-{round}")).send().await.receipt();
+    }
+    deliveries(&system, 3, |delivery| delivery.status == Status::Delivered).await;
+    let list = async |query: &str| api(&system, Method::GET, &format!("integration/trigger/orders/delivery/list{query}")).await;
+    let ids =
+        |page: &Value| page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let whole = list("?order=asc").await;
+    assert_eq!(ids(&whole).len(), 3);
+    let first = &whole["items"][0];
+    assert_eq!(
+        (&first["status"], &first["attempts"][0]["httpStatus"], &first["type"]),
+        (&json!("delivered"), &json!(204), &json!("turn.completed"))
+    );
+    let mut paged = Vec::new();
+    let mut page = list("?take=2").await;
+    while !ids(&page).is_empty() {
+        paged.extend(ids(&page));
+        page = list(&format!("?take=2&cursor={}", page["cursor"].as_str().unwrap())).await;
+    }
+    assert_eq!(paged.into_iter().rev().collect::<Vec<_>>(), ids(&whole), "pages from the newest on show all, once");
+
+    let id = first["id"].as_str().unwrap();
+    let again = api(&system, Method::POST, &format!("delivery/{id}/redeliver")).await;
+    let fetch = async |id: &str| api(&system, Method::GET, &format!("delivery/{id}/fetch")).await;
+    let told = async |id: &str| Some(fetch(id).await).filter(|told| told["status"] == "delivered");
+    let repeat = eventually("it is told again", SOON, async || told(again["id"].as_str().unwrap()).await).await;
+    assert_eq!((&repeat["webhookId"], &repeat["repeats"]), (&first["webhookId"], &first["id"]));
+    assert_eq!(repeat["payload"]["data"]["text"], json!("a-0"));
+
+    receiver.always(410).await;
+    let test = api(&system, Method::POST, "integration/trigger/orders/destination/crm/test").await;
+    let stopped = async || {
+        Some(api(&system, Method::GET, "integration/trigger/orders/destination/list").await)
+            .filter(|list| list["items"][0]["stopped"] == true)
+    };
+    let list = eventually("the destination is shown as stopped", SOON, stopped).await;
+    assert_eq!((&list["items"][0]["id"], &list["items"][0]["stoppedBy"]), (&json!("crm"), &test["id"]));
+    receiver.always(204).await;
+    let enabled = api(&system, Method::POST, "integration/trigger/orders/destination/crm/enable").await;
+    assert_eq!(enabled, json!({ "id": "crm", "wasStopped": true }));
+    for (method, path) in [
+        (Method::GET, "delivery/dlv.orders.nobody.crm.1/fetch"),
+        (Method::POST, "delivery/nonsense/redeliver"),
+        (Method::POST, "integration/trigger/orders/destination/other/enable"),
+    ] {
+        let call = system.request(0, method.clone(), &format!("/v1/{path}")).secret(API_TOKEN);
+        let call = if method == Method::POST { call.json(&json!({})) } else { call };
+        call.send().await.assert_refused(404, "CUE0320");
+    }
+    system.request(0, Method::GET, &format!("/v1/delivery/{id}/fetch")).send().await.assert_refused(401, "CUE0201");
     system.finish().await;
 }

@@ -12,13 +12,11 @@ use action::filled::Filled;
 use async_trait::async_trait;
 use bytes::Bytes;
 use proto::limit::{ENVELOPE_BYTES_MAX, REQUEST_TIMEOUT, RESULT_BYTES_MAX};
+use proto::subject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use skillset::invocation::Invocation;
 use skillset::nats::{Message, check_subject};
-
-/// First tokens of subjects that only Cuepoint itself writes to.
-const OWN: [&str; 8] = ["answer", "log", "timer", "due", "dead", "worker", "live", "_INBOX"];
 
 /// Subjects that messages may go to; `*` and `>` stand as in NATS.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -45,7 +43,8 @@ impl FromStr for Pattern {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let first = text.split('.').next().unwrap_or_default();
-        if OWN.contains(&first) || first.starts_with('$') || first == "*" || first == ">" {
+        // Events are the one thing that others may publish.
+        if (subject::OWN.contains(&first) && first != "event") || first.starts_with('$') || first == "*" || first == ">" {
             return Err(format!("{text:?} reaches into Cuepoint's own subjects: {first} may not stand first"));
         }
         let is_token =
@@ -158,7 +157,22 @@ mod tests {
 
     #[test]
     fn no_pattern_reaches_into_our_own_subjects() {
-        for pattern in ["log.>", "answer.t.s", "$JS.API.>", "_INBOX.x", ">", "*.x", "", "a..b", "a.>.b", "a b", "jobs.a*"] {
+        for pattern in [
+            "log.>",
+            "answer.t.s",
+            "out.>",
+            "sent.t.s.d",
+            "audit.>",
+            "$JS.API.>",
+            "_INBOX.x",
+            ">",
+            "*.x",
+            "",
+            "a..b",
+            "a.>.b",
+            "a b",
+            "jobs.a*",
+        ] {
             pattern.parse::<Pattern>().unwrap_err();
         }
     }
