@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //! - [`dev`]: a whole system in one process;
-//! - [`check`] and [`apply`]: configuration from files;
+//! - [`lint`], [`apply`] and [`export`]: configuration as files;
 //! - [`setup`]: streams and consumer of a deployment;
 //! - [`send`]: an event in;
 //! - [`follow`]: a conversation or an event as it goes on;
@@ -16,10 +16,11 @@
 pub mod answer;
 pub mod apply;
 pub mod cancel;
-pub mod check;
 pub mod dead;
 pub mod dev;
+pub mod export;
 pub mod follow;
+pub mod lint;
 pub mod mcp_probe;
 pub mod send;
 pub mod session_token;
@@ -59,6 +60,12 @@ pub enum Error {
     /// The configuration cannot be made to match.
     #[error(transparent)]
     Apply(#[from] applying::Error),
+    /// A master key cannot be used.
+    #[error(transparent)]
+    Key(#[from] backbone::seal::KeyError),
+    /// The configuration cannot be written as a file.
+    #[error("the configuration cannot be written as a file: {0}")]
+    Export(String),
     /// The API refused or is not there.
     #[error(transparent)]
     Client(#[from] client::Error),

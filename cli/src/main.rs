@@ -28,10 +28,13 @@ struct Cli {
 enum Command {
     /// Runs a whole system in one process, with real servers as children, until Ctrl-C.
     Dev(command::dev::Options),
-    /// Says what is wrong with a configuration file.
-    Check(command::check::Options),
-    /// Makes a deployment's configuration match a file.
-    Apply(command::apply::Options),
+    /// Says what is wrong with configuration files.
+    #[command(visible_alias = "check")]
+    Lint(command::lint::Options),
+    /// Makes a deployment's configuration match files.
+    Apply(Box<command::apply::Options>),
+    /// Prints a deployment's configuration as a file.
+    Export(command::export::Options),
     /// Makes the streams of a deployment, or compares those that are there.
     Setup(command::setup::Options),
     /// Sends an event over HTTP.
@@ -132,8 +135,9 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
     let work = async {
         match command {
             Command::Dev(options) => command::dev::run(&options, shutdown.clone()).await.map_err(Error::from),
-            Command::Check(options) => command::check::run(&options),
+            Command::Lint(options) => command::lint::run(&options),
             Command::Apply(options) => command::apply::run(&options).await,
+            Command::Export(options) => command::export::run(&options).await,
             Command::Setup(options) => command::setup::run(&options).await,
             Command::Send(options) => command::send::run(options).await,
             Command::Follow(options) => command::follow::run(options).await,

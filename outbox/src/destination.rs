@@ -40,7 +40,7 @@ pub struct Fault {
 
 /// What a destination's key is sealed for.
 pub fn context(trigger: &TriggerId, destination: &str) -> String {
-    format!("trigger.{trigger}/results/{destination}")
+    format!("trigger.{trigger}/result/{destination}")
 }
 
 /// Whether a destination wants to be told of such an end.

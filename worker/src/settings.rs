@@ -26,7 +26,8 @@ pub mod entry;
 pub struct Document {
     /// Who serves models; the first one answers to names that say no provider.
     pub providers: Vec<ProviderEntry>,
-    /// What abilities may use by name.
+    /// What abilities may use by name; entries with an id are the deployment's, and not of this file.
+    #[serde(deserialize_with = "secrets")]
     pub secrets: Vec<SecretEntry>,
     /// Who takes mail.
     pub smtp: Option<SmtpEntry>,
@@ -79,6 +80,20 @@ fn fault(path: impl Into<String>, reason: impl std::fmt::Display) -> Error {
     Error { path: path.into(), reason: format!("{reason}") }
 }
 
+fn secrets<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SecretEntry>, D::Error> {
+    use serde::de::Error as _;
+
+    lent_secrets(serde_json::Value::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// Reads those of a list of secrets that a file lends: entries with an id are kept by the deployment.
+pub fn lent_secrets(mut list: serde_json::Value) -> Result<Vec<SecretEntry>, serde_json::Error> {
+    if let Some(entries) = list.as_array_mut() {
+        entries.retain(|entry| entry.get("id").is_none());
+    }
+    if list.is_null() { Ok(Vec::new()) } else { serde_json::from_value(list) }
+}
+
 impl Settings {
     /// Reads a file and what it names.
     pub fn load(path: &Path) -> Result<Self, Error> {
@@ -92,6 +107,16 @@ impl Document {
     /// Fetches what the document names; files are looked for relative to `base`.
     pub fn resolve(self, base: &Path) -> Result<Settings, Error> {
         self.with(Secrets::From(base))
+    }
+
+    /// The ids of the providers.
+    pub fn provider_ids(&self) -> Vec<String> {
+        self.providers.iter().map(|entry| entry.id().to_owned()).collect()
+    }
+
+    /// The names of the secrets.
+    pub fn secret_names(&self) -> Vec<String> {
+        self.secrets.iter().map(|entry| entry.name().to_owned()).collect()
     }
 
     /// What is wrong with the document, as far as that can be told without its secrets.

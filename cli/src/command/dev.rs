@@ -61,6 +61,9 @@ pub enum Error {
     /// What the deployment lends its bots is not to be had.
     #[error(transparent)]
     Settings(#[from] worker::settings::Error),
+    /// A master key cannot be used.
+    #[error(transparent)]
+    Key(#[from] backbone::seal::KeyError),
     /// The data directory cannot be used.
     #[error(transparent)]
     Data(#[from] data::Error),
@@ -124,9 +127,9 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<(), E
     };
     let data = Data::at(&options.data);
     let _lock = data.lock()?;
-    let resources = secret::resolve(&document, &data)?;
+    let wanted = secret::resolve([&document], &data)?;
     look_at(options.http)?;
-    let starting = System::start(options, &document, &resources, data.clone());
+    let starting = System::start(options, &document, &wanted, data.clone());
     let mut system = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::tree::Place;
+pub use super::tree::Place;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +20,22 @@ pub struct Fault {
 pub struct Faults {
     file: String,
     faults: Vec<Fault>,
+    /// Those of further files.
+    others: Vec<Self>,
 }
 
 impl Faults {
     /// The faults of a file; at least one.
     pub(crate) fn new(file: &str, mut faults: Vec<Fault>) -> Self {
         faults.sort_by_key(|fault| fault.at);
-        Self { file: file.to_owned(), faults }
+        Self { file: file.to_owned(), faults, others: Vec::new() }
+    }
+
+    /// The faults of several files as one; none where there are none.
+    pub(crate) fn together(all: Vec<Self>) -> Option<Self> {
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        Some(Self { others: all.collect(), ..first })
     }
 }
 
@@ -37,6 +46,9 @@ impl fmt::Display for Faults {
             let newline = if index == 0 { "" } else { "\n" };
             let colon = if path.is_empty() { "" } else { ": " };
             write!(f, "{newline}{}:{at}: {path}{colon}{}", self.file, reason.replace('\n', "\n    "))?;
+        }
+        for other in &self.others {
+            write!(f, "\n{other}")?;
         }
         Ok(())
     }

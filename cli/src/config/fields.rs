@@ -34,6 +34,21 @@ impl<'a> Fields<'a> {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
+    /// Where the mapping begins.
+    pub(super) fn at(&self) -> Place {
+        self.at
+    }
+
+    /// Looks at a list without taking it.
+    pub(super) fn look(&self, name: &str) -> Vec<(&'a Node, String)> {
+        let path = self.path_of(name);
+        let node = self.left.iter().find(|entry| entry.key == name).map(|entry| &entry.node);
+        match node.map(|node| &node.value) {
+            Some(Value::List(nodes)) => nodes.iter().enumerate().map(|(index, node)| (node, format!("{path}[{index}]"))).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Takes a field; one that holds nothing is not there.
     pub(super) fn take(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);

@@ -191,6 +191,11 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl SecretEntry {
+    /// The name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn resolve(self, path: &str, base: Secrets<'_>) -> Result<(String, Secret), Error> {
         let value = Source { env: self.env, file: self.file }.read(path, base)?;
         let secret = match self.kind {
@@ -203,6 +208,11 @@ impl SecretEntry {
 }
 
 impl ProviderEntry {
+    /// The id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     pub(super) fn resolve(self, path: &str, base: Secrets<'_>) -> Result<Provider, Error> {
         let key = self.key.map(|source| source.read(&format!("{path}.key"), base)).transpose()?;
         let mut prices = BTreeMap::new();

@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Error, Options, say};
 use crate::client::{Client, Sending};
 use crate::command::send;
-use crate::config::document::{Document, Trigger};
+use crate::config::document::Document;
+use crate::config::trigger::Trigger;
 use crate::data::{Data, Serving};
 use crate::{reach, secret};
 
@@ -38,9 +39,9 @@ pub(super) async fn tell(options: &Options, document: &Document, serving: &Servi
 async fn demo(trigger: &Trigger, secret: Option<SecretString>, serving: &Serving) -> Result<(), Error> {
     let client = Client::new(&serving.http, secret)?;
     let body = serde_json::json!({ "text": DEMO_TEXT, "session": DEMO_SESSION }).to_string();
-    say(format!("\nAn event went in over HTTP, to the trigger {}:\n\n  {body}\n", trigger.id));
+    say(format!("\nAn event went in over HTTP, to the trigger {}:\n\n  {body}\n", trigger.resource.id));
     let sending = Sending { body: body.into_bytes(), content_type: proto::header::JSON, session: None, key: None };
-    let progress = client.send(&trigger.id, sending, DEMO_WAIT).await?;
+    let progress = client.send(&trigger.resource.id, sending, DEMO_WAIT).await?;
     say("and this came of it:\n");
     for line in send::lines(&progress) {
         say(format!("  {line}"));
@@ -58,7 +59,8 @@ fn lines(document: &Document, serving: &Serving, data: &Data, first: Option<(&Tr
         format!("  data     {}", data.path().display()),
     ];
     for trigger in &document.triggers {
-        lines.push(format!("  trigger  {} answered by the bot {}", trigger.id, trigger.bot));
+        let bot = trigger.resource.bot.as_ref().map(|bot| bot.as_str()).unwrap_or_default();
+        lines.push(format!("  trigger  {} answered by the bot {bot}", trigger.resource.id));
     }
     if let Some((trigger, secret)) = first {
         lines.extend(invitation(trigger, secret.expose_secret(), serving, &program(data)));
@@ -70,7 +72,7 @@ fn lines(document: &Document, serving: &Serving, data: &Data, first: Option<(&Tr
 }
 
 fn invitation(trigger: &Trigger, secret: &str, serving: &Serving, (program, at): &(String, String)) -> Vec<String> {
-    let (id, http) = (&trigger.id, &serving.http);
+    let (id, http) = (&trigger.resource.id, &serving.http);
     vec![
         format!("  secret   {secret}   of the trigger {id}"),
         "\nSend an event, and wait for the reply:\n".into(),

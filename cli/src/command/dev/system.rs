@@ -1,18 +1,21 @@
 //! The parts of the system: started in order, stopped in the opposite one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use backbone::topology::{self, Sizes};
+use backbone::seal::KeyError;
 use backbone::{config, nats};
 use proto::limit;
-use proto::resource::Resource;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Error, Options, supervisor};
 use crate::client::Client;
-use crate::config::document::Document;
+use crate::apply::Manner;
+use crate::config::document::{self, Document};
+use crate::secret::Wanted;
 use crate::data::{Data, Serving};
 use crate::server::{self, Server};
 use crate::{apply, clock};
@@ -37,17 +40,22 @@ pub(super) struct System {
 
 impl System {
     /// Starts servers, streams, configuration, gateway and worker.
-    pub(super) async fn start(options: &Options, document: &Document, resources: &[Resource], data: Data) -> Result<Self, Error> {
+    pub(super) async fn start(options: &Options, document: &Document, wanted: &[Wanted], data: Data) -> Result<Self, Error> {
         let (nats, redis) = servers(options, &data).await?;
         let nats_config = config::Nats { url: nats.url(), creds: None };
         let redis_config = config::Redis { url: redis.url() };
-        configure(&nats_config, resources).await?;
+        let keys = config::Keys { master_key_file: None, deployment_key_file: Some(data.deployment_key_file()?) };
+        let key = keys.master()?.ok_or(KeyError::Count)?;
+        let name = document::name(Path::new(&document.file));
+        let manner = Manner { name, prune: true, adopt: false, key, now_ms: clock::now_ms() };
+        configure(&nats_config, wanted, &manner).await?;
 
         let [gateway, worker, servers] = [(); 3].map(|()| CancellationToken::new());
         let tasks = TaskTracker::new();
         let settings = document.lent.clone().resolve(&document.base)?;
         let worker_config = worker::config::Config {
             settings: Some(settings),
+            keys,
             egress_allow: document.egress.clone(),
             ..worker::config::Config::new(nats_config.clone(), redis_config.clone())
         };
@@ -115,11 +123,11 @@ async fn servers(options: &Options, data: &Data) -> Result<(Server, Server), Err
 }
 
 /// Makes the streams and writes the configuration.
-async fn configure(nats_config: &config::Nats, resources: &[Resource]) -> Result<(), Error> {
+async fn configure(nats_config: &config::Nats, wanted: &[Wanted], manner: &Manner) -> Result<(), Error> {
     let client = nats::connect(nats_config, "cuepoint dev").await?;
     let context = topology::context(&client);
     let epoch = topology::ensure(&context, &Sizes::default(), clock::second()).await?;
-    let report = apply::apply(&context, resources).await?;
+    let report = apply::apply(&context, wanted, manner).await?;
     tracing::info!(
         %epoch,
         created = report.created.len(),

@@ -1,0 +1,1 @@
+//! What a file may say, as a JSON Schema for editors.
