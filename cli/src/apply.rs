@@ -246,9 +246,8 @@ fn finished(wanted: &Wanted, before: Option<&Resource>, own: &str, manner: &Mann
     for (slot, value) in &wanted.values {
         let context = context_of(&key, slot);
         let there = before.and_then(|before| sealed(before, slot));
-        let is_same = |there: &Bytes| {
-            seal::unseal(&manner.key, &context, there).is_ok_and(|found| found.expose_secret() == value.expose_secret())
-        };
+        let is_same =
+            |there: &Bytes| seal::unseal(&manner.key, &context, there).is_ok_and(|found| found.expose_secret() == value.expose_secret());
         let bytes = match there.filter(is_same) {
             Some(there) => there,
             None => seal::seal(&manner.key, &context, value.expose_secret()).map_err(|source| Error::Seal { key: key.clone(), source })?,
@@ -294,12 +293,10 @@ fn sealed(resource: &Resource, slot: &Slot) -> Option<Bytes> {
     let found = match (resource, slot) {
         (Resource::Trigger(trigger), Slot::Secret) => Some(trigger.secret_sealed.clone()),
         (Resource::Trigger(trigger), Slot::Signature) => trigger.signature.as_ref().map(|signature| signature.key_sealed.clone()),
-        (Resource::Trigger(trigger), Slot::Result(id)) => {
-            trigger.results.iter().find(|one| one.id == *id).and_then(|one| match &one.to {
-                Some(To::Webhook(webhook)) => Some(webhook.key_sealed.clone()),
-                Some(To::Subject(_)) | None => None,
-            })
-        }
+        (Resource::Trigger(trigger), Slot::Result(id)) => trigger.results.iter().find(|one| one.id == *id).and_then(|one| match &one.to {
+            Some(To::Webhook(webhook)) => Some(webhook.key_sealed.clone()),
+            Some(To::Subject(_)) | None => None,
+        }),
         (Resource::Secret(secret), Slot::Value) => Some(secret.sealed.clone()),
         _ => None,
     };

@@ -3,6 +3,7 @@
 //! In reading order:
 //! - [`dev`]: a whole system in one process;
 //! - [`lint`], [`apply`] and [`export`]: configuration as files;
+//! - [`schema`]: what files may say, for editors;
 //! - [`setup`]: streams and consumer of a deployment;
 //! - [`send`]: an event in;
 //! - [`follow`]: a conversation or an event as it goes on;
@@ -22,6 +23,7 @@ pub mod export;
 pub mod follow;
 pub mod lint;
 pub mod mcp_probe;
+pub mod schema;
 pub mod send;
 pub mod session_token;
 pub mod setup;

@@ -35,6 +35,8 @@ enum Command {
     Apply(Box<command::apply::Options>),
     /// Prints a deployment's configuration as a file.
     Export(command::export::Options),
+    /// Prints the JSON Schema of configuration files, for editors.
+    Schema,
     /// Makes the streams of a deployment, or compares those that are there.
     Setup(command::setup::Options),
     /// Sends an event over HTTP.
@@ -138,6 +140,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Lint(options) => command::lint::run(&options),
             Command::Apply(options) => command::apply::run(&options).await,
             Command::Export(options) => command::export::run(&options).await,
+            Command::Schema => command::schema::run(),
             Command::Setup(options) => command::setup::run(&options).await,
             Command::Send(options) => command::send::run(options).await,
             Command::Follow(options) => command::follow::run(options).await,

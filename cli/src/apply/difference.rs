@@ -132,12 +132,8 @@ mod tests {
         let (before, after) = (trigger("hunter2", "T"), Trigger { state: State::Paused, ..trigger("hunter3", "U") });
         let (before, after) = (Resource::Trigger(before), Resource::Trigger(after));
         let lines: Vec<String> = between(Some(&before), Some(&after)).iter().map(ToString::to_string).collect();
-        let expected = [
-            "~ name: \"T\" -> \"U\"",
-            "~ secret: (secret) -> (secret)",
-            "~ secret (sealed): (secret) -> (secret)",
-            "+ state: \"paused\"",
-        ];
+        let expected =
+            ["~ name: \"T\" -> \"U\"", "~ secret: (secret) -> (secret)", "~ secret (sealed): (secret) -> (secret)", "+ state: \"paused\""];
         assert_eq!(lines, expected);
         let all = format!("{:?}{:?}", between(None, Some(&before)), between(Some(&before), None));
         assert!(!all.contains("hunter") && !all.contains(&proto::idempotency::hex(b"hunter2")), "{all}");

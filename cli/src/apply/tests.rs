@@ -127,3 +127,83 @@ async fn aliases_and_lost_revisions_are_conflicts() {
     server.stop().await.unwrap();
     std::fs::remove_dir_all(directory).unwrap();
 }
+
+/// A file with everything in it; its secrets lie beside it under the names that an export gives them.
+const WHOLE: &str = r"
+triggers:
+  - id: t
+    name: 'No'
+    description: d
+    alias: second
+    meta: { a: [1, 2.5, '007'], b: { c: true } }
+    bot: b
+    text: '42'
+    sessionDuration: 90m
+    busy: collect
+    quiet: 3s
+    limits: { turns: 2, turn: { modelCalls: 3, costUsd: 0.25, time: 2m }, day: { tokens: 5 } }
+    state: paused
+    schedule: '0 9 * * *'
+    timezone: Europe/Vienna
+    catchUp: skip
+    rate: { count: 5, per: 1m }
+    secret: { file: secrets/trigger.t }
+    signature: { scheme: github, key: { file: secrets/trigger.t.signature }, tolerance: 1m }
+    results:
+      - { id: hook, webhook: { url: 'https://example.com/x', key: { file: secrets/trigger.t.result.hook } }, statuses: [completed, dead] }
+      - { id: bus, subject: results.t, disabled: true }
+bots:
+  - { id: b, name: B, kind: agent, description: d, model: openai/m, backstory: 'line one
+
+      line: two', skillset: s, meta: { x: null }, state: draining }
+skillsets:
+  - id: s
+    name: S
+    description: d
+    disabled: true
+    abilities:
+      - name: note
+        description: n
+        instruction: |
+          ```echo
+          $[a!|what]
+          ```
+secrets:
+  - { id: k, name: key, type: bearer, kind: personal, value: { file: secrets/secret.k }, config: { a: 1 } }
+";
+
+#[tokio::test]
+async fn what_is_exported_is_taken_back_unchanged_and_tells_no_secret() {
+    use crate::command::export;
+    use crate::config::document::Documents;
+    use crate::data::Data;
+    use crate::secret::resolve;
+
+    let (mut server, context, directory) = broker().await;
+    let files = directory.join("files");
+    std::fs::create_dir_all(files.join("secrets")).unwrap();
+    let webhook_key = outbox::destination::make_key([9; 32]);
+    for (name, value) in
+        [("trigger.t", "hunter2"), ("trigger.t.signature", "hunter3"), ("trigger.t.result.hook", &*webhook_key), ("secret.k", "hunter4")]
+    {
+        std::fs::write(files.join("secrets").join(name), value).unwrap();
+    }
+    let file = files.join("all.yaml");
+    std::fs::write(&file, WHOLE).unwrap();
+    let wanted = async || {
+        let documents = Documents::lint(&file).unwrap_or_else(|error| panic!("{error}"));
+        resolve(&documents.files, &Data::at(&directory)).unwrap()
+    };
+    let first = apply(&context, &wanted().await, &manner("all.yaml", 1)).await.unwrap();
+    assert_eq!(first.created, ["secret.k", "skillset.s", "bot.b", "trigger.t"]);
+
+    let exported = export::text(&super::resources(&context).await.unwrap()).unwrap();
+    assert!(!exported.contains("hunter") && !exported.contains("whsec_"), "{exported}");
+    std::fs::write(&file, &exported).unwrap();
+    let planned = plan(&context, &wanted().await, &manner("all.yaml", 2)).await.unwrap();
+    let shown = planned.changes.iter().map(|change| format!("{}: {:?}", change.key, change.differences)).collect::<Vec<_>>();
+    assert!(shown.is_empty(), "{shown:#?}\n{exported}");
+    assert_eq!(planned.unchanged, 4);
+    server.stop().await.unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+}

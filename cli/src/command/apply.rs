@@ -75,7 +75,13 @@ fn lines(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     for change in &plan.changes {
         let (is_new, is_gone) = (change.revision.is_none(), change.is_removal());
-        let what = if is_gone { "- remove" } else if is_new { "+ create" } else { "~ update" };
+        let what = if is_gone {
+            "- remove"
+        } else if is_new {
+            "+ create"
+        } else {
+            "~ update"
+        };
         lines.push(format!("{what} {}", change.key));
         if !is_gone {
             lines.extend(change.differences.iter().map(|difference| format!("    {difference}")));

@@ -14,10 +14,10 @@ use super::bot::{self, PlacedBot};
 use super::fault::{Fault, Faults};
 use super::fields::{self, Fields, Placed};
 use super::kept::{self, Kept, PlacedSecret};
+use super::lent;
 use super::skillset::{self, PlacedSkillset};
 use super::tree::{self, Node};
 use super::trigger::{self, PlacedTrigger, Trigger};
-use super::lent;
 
 /// How many files a directory may have.
 const FILES_MAX: usize = 1_000;
@@ -122,7 +122,11 @@ impl Documents {
     fn read(path: &Path, is_strict: bool) -> Result<Self, Error> {
         let is_directory = path.is_dir();
         let mut found = Vec::new();
-        if is_directory { gather(path, 0, &mut found)? } else { found.push(path.to_owned()) }
+        if is_directory {
+            gather(path, 0, &mut found)?
+        } else {
+            found.push(path.to_owned())
+        }
         found.sort();
         if found.is_empty() || found.len() > FILES_MAX {
             return Err(Error::Count { path: path.to_owned(), count: found.len() });
@@ -214,12 +218,8 @@ fn finish(mut drafts: Vec<Draft>, is_strict: bool) -> Result<Vec<Document>, Faul
             faults.extend(lent::unlent(&draft.bots, &draft.skillsets, &Lent::of(&drafts)));
         }
     }
-    let faults: Vec<Faults> = drafts
-        .iter()
-        .zip(found)
-        .filter(|(_, faults)| !faults.is_empty())
-        .map(|(draft, faults)| Faults::new(&draft.file, faults))
-        .collect();
+    let faults: Vec<Faults> =
+        drafts.iter().zip(found).filter(|(_, faults)| !faults.is_empty()).map(|(draft, faults)| Faults::new(&draft.file, faults)).collect();
     if let Some(all) = Faults::together(faults) {
         return Err(all);
     }
@@ -256,8 +256,7 @@ fn dangling(draft: &Draft, drafts: &[Draft], place: &str) -> Vec<Fault> {
             faults.push(Fault { at: *at, path: format!("{path}.skillset"), reason: format!("there is no skillset {id} {place}") });
         }
     }
-    let is_bot =
-        |id: &BotId| drafts.iter().flat_map(|draft| &draft.bots).any(|bot| bot.id.as_ref().is_some_and(|bot| bot.value == *id));
+    let is_bot = |id: &BotId| drafts.iter().flat_map(|draft| &draft.bots).any(|bot| bot.id.as_ref().is_some_and(|bot| bot.value == *id));
     for bot in draft.triggers.iter().filter_map(|trigger| trigger.bot.as_ref()).filter(|bot| !is_bot(&bot.value)) {
         faults.push(Fault { at: bot.at, path: bot.path.clone(), reason: format!("there is no bot {} {place}", bot.value) });
     }

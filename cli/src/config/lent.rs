@@ -59,7 +59,8 @@ pub(super) fn unlent(bots: &[PlacedBot], skillsets: &[PlacedSkillset], lent: &Le
     let mut faults = Vec::new();
     for (bot, (at, path)) in bots.iter().filter_map(|bot| bot.bot.as_ref().zip(bot.at.as_ref())) {
         let definition: serde_json::Value = serde_json::from_str(&bot.definition).unwrap_or_default();
-        let models = definition.get("model").into_iter().chain(definition.get("fallbacks").and_then(|list| list.as_array()).into_iter().flatten());
+        let models =
+            definition.get("model").into_iter().chain(definition.get("fallbacks").and_then(|list| list.as_array()).into_iter().flatten());
         for model in models.filter_map(serde_json::Value::as_str) {
             let provider = model.split_once('/').map(|(provider, _)| provider);
             if let Some(provider) = provider.filter(|id| !lent.providers.is_empty() && !lent.providers.iter().any(|known| known == id)) {
@@ -67,7 +68,8 @@ pub(super) fn unlent(bots: &[PlacedBot], skillsets: &[PlacedSkillset], lent: &Le
             }
         }
     }
-    let normal = |name: &str| name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect::<String>();
+    let normal =
+        |name: &str| name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect::<String>();
     let known: Vec<String> = lent.secrets.iter().map(|name| normal(name)).collect();
     for skillset in skillsets {
         let definition = skillset.skillset.as_ref().map(|one| one.definition.as_str()).unwrap_or_default();

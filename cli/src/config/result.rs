@@ -63,8 +63,7 @@ fn one(node: &Node, path: String, base: &Path, faults: &mut Vec<Fault>) -> Optio
     let subject = Some(fields.text("subject", faults)).filter(|subject| !subject.is_empty());
     let disabled = fields.flag("disabled", false, faults);
     let statuses = fields.list("statuses", faults);
-    let statuses: Vec<_> =
-        statuses.into_iter().filter_map(|(node, path)| fields::text(node, path, faults).map(str::to_owned)).collect();
+    let statuses: Vec<_> = statuses.into_iter().filter_map(|(node, path)| fields::text(node, path, faults).map(str::to_owned)).collect();
     fields.finish(faults);
     let (to, key) = match (webhook, subject) {
         (Some(webhook), None) => webhook.map(|(to, key)| (To::Webhook(to), Some(key)))?,
@@ -99,8 +98,7 @@ pub(super) fn signature(
     let key_path = fields.path_of("key");
     let key = fields.take("key").map_or(Some(None), |node| source::read(node, key_path, base, faults).map(Some));
     let tolerance_path = fields.path_of("tolerance");
-    let tolerance =
-        fields.take("tolerance").map_or(Some(Duration::ZERO), |node| duration(node, tolerance_path, TOLERANCE_MAX, faults));
+    let tolerance = fields.take("tolerance").map_or(Some(Duration::ZERO), |node| duration(node, tolerance_path, TOLERANCE_MAX, faults));
     fields.finish(faults);
     let (scheme, key, tolerance) = (scheme?, key?, tolerance?);
     if scheme == SignatureScheme::Unspecified {

@@ -32,7 +32,13 @@ pub(super) fn read(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<P
         map.insert("name".into(), label.clone().into());
         map.insert("description".into(), description.clone().into());
     }
-    let skillset = resource::Skillset { name: label, description, common, disabled, ..resource::Skillset::new(known.value.clone(), definition.to_string()) };
+    let skillset = resource::Skillset {
+        name: label,
+        description,
+        common,
+        disabled,
+        ..resource::Skillset::new(known.value.clone(), definition.to_string())
+    };
     match worker::bot::read_skillset(&skillset) {
         Ok(_) => {}
         Err(DefinitionError::Kind(reason) | DefinitionError::Invalid { reason, .. }) => {

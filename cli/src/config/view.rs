@@ -135,9 +135,7 @@ fn of_limits(limits: &Limits) -> Value {
 
 fn of_budget(budget: &Budget) -> Map<String, Value> {
     let mut map = Map::new();
-    for (name, count) in
-        [("modelCalls", budget.model_calls), ("abilityCalls", budget.ability_calls), ("tokens", budget.tokens)]
-    {
+    for (name, count) in [("modelCalls", budget.model_calls), ("abilityCalls", budget.ability_calls), ("tokens", budget.tokens)] {
         put(&mut map, name, count, count > 0);
     }
     put(&mut map, "time", lasting(Duration::from_millis(budget.time_ms)), budget.time_ms > 0);

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use backbone::topology::{self, Sizes};
 use backbone::seal::KeyError;
+use backbone::topology::{self, Sizes};
 use backbone::{config, nats};
 use proto::limit;
 use tokio::time::Instant;
@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Error, Options, supervisor};
-use crate::client::Client;
 use crate::apply::Manner;
+use crate::client::Client;
 use crate::config::document::{self, Document};
-use crate::secret::Wanted;
 use crate::data::{Data, Serving};
+use crate::secret::Wanted;
 use crate::server::{self, Server};
 use crate::{apply, clock};
 
