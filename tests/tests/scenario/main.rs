@@ -13,6 +13,7 @@ mod drain;
 mod epoch;
 mod key;
 mod kill;
+mod lean;
 mod live;
 mod order;
 mod peer;
