@@ -9,15 +9,38 @@
 //! - [`operation`]: what an entry of the table says;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
+//! - [`id`]: ids of what the API makes;
+//! - [`given`]: fields that may be left out, cleared, or given;
+//! - [`notes`]: what every resource can be given;
+//! - [`format`]: the forms of an answer;
+//! - [`page`]: which items of a list are asked for;
+//! - [`list`]: lists, in every form;
+//! - [`kind`]: what all kinds of resources are done to;
+//! - [`shared`]: what the operations of several groups say alike;
 //! - the groups.
 
 pub(crate) mod operation;
 pub(crate) mod call;
 mod dispatch;
+pub(crate) mod id;
+pub(crate) mod given;
+pub(crate) mod notes;
+pub(crate) mod format;
+pub(crate) mod page;
+pub(crate) mod list;
+pub(crate) mod kind;
+pub(crate) mod shared;
 
 // The groups, in the order of the reference.
 mod event;
+mod trigger;
+mod bot;
+mod skillset;
+mod ability;
+mod secret;
+pub(crate) mod contact;
 mod conversation;
+mod platform;
 mod health;
 
 use operation::Operation;
@@ -29,8 +52,17 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let groups = [event::operations(), conversation::operations(), health::operations()];
-    groups.into_iter().flatten().collect()
+    let mut all = event::operations();
+    all.extend(trigger::operations());
+    all.extend(bot::operations());
+    all.extend(skillset::operations());
+    all.extend(ability::operations());
+    all.extend(secret::operations());
+    all.extend(contact::operations());
+    all.extend(conversation::operations());
+    all.extend(platform::operations());
+    all.extend(health::operations());
+    all
 }
 
 #[cfg(test)]
