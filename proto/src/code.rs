@@ -72,6 +72,10 @@ codes! {
     ReceiptUnknown = "CUE0303", 404, "NOT_FOUND", Never;
     /// No such conversation.
     ConversationUnknown = "CUE0304", 404, "NOT_FOUND", Never;
+    /// No such message of the conversation.
+    MessageUnknown = "CUE0316", 404, "NOT_FOUND", Never;
+    /// Nothing was ever sent to a channel of that id, or it is over.
+    ChannelUnknown = "CUE0317", 404, "NOT_FOUND", Never;
     /// The path exists, the method does not.
     MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
     /// The idempotency key was used for another payload.
@@ -82,6 +86,10 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The turn did not end while the caller could wait.
+    WaitOver = "CUE0413", 408, "TIMEOUT", Never;
+    /// The conversation cannot be changed like that now.
+    ChangeRefused = "CUE0414", 409, "CONFLICT", Never;
     /// Too many events of this session wait.
     SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
     /// The broker holds as much as it may.
@@ -114,6 +122,8 @@ codes! {
     ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
     /// What the turn may take is spent.
     BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
+    /// The conversation that the event was for has ended.
+    ConversationEnded = "CUE0612", 409, "CONFLICT", Never;
 }
 
 #[cfg(test)]
