@@ -168,7 +168,8 @@ mod tests {
         }
         let known = Note { r#type: "user".into(), text: "a".into(), ..Note::default() };
         assert_eq!(note(&known, &map(&json!({ "text": "b" }))).unwrap(), Note { text: "b".into(), ..known.clone() });
-        for (patch, expected) in [(json!({ "type": "x" }), "type must be one of user, bot"), (json!({ "id": "1.0" }), "id is not a field")] {
+        for (patch, expected) in [(json!({ "type": "x" }), "type must be one of user, bot"), (json!({ "id": "1.0" }), "id is not a field")]
+        {
             assert!(note(&known, &map(&patch)).unwrap_err().to_string().starts_with(expected), "{patch}");
         }
     }

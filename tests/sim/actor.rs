@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Request, Thought, Turn};
 use worker::budget::{Account, Exceeded, Ledger, Spent};
-use worker::port::{Chance, Clock, Directory, Live, News, Plan, Unavailable};
+use worker::port::{Chance, Clock, Directory, Live, News, Plan, Unavailable, Wanted};
 
 use crate::world::World;
 
@@ -61,6 +61,14 @@ impl Directory for Actor {
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
         self.world.pass(&self.me).await;
         Ok(self.plan(id))
+    }
+
+    fn plan_for(&self, id: &TriggerId, _wanted: Wanted<'_>) -> Option<Plan> {
+        self.plan(id)
+    }
+
+    async fn plan_for_at(&self, id: &TriggerId, _wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
+        self.plan_at(id, revisions).await
     }
 }
 
