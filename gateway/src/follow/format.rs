@@ -4,16 +4,14 @@
 //! chunk of the answer. Readers of JSON lines are known that decode each chunk of the network by
 //! itself and so break a character that lies across two, so lines are plain ASCII.
 
-use std::io;
-
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Serializer;
-use serde_json::ser::Formatter;
 
 use crate::api_error::ApiError;
+use crate::ascii::Ascii;
 use crate::place::Place;
 
 /// The form that the caller asked for.
@@ -100,24 +98,6 @@ impl Format {
     }
 }
 
-/// JSON in which every character beyond ASCII is written by its code.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(char) = rest.chars().find(|char| !char.is_ascii()) {
-            let (plain, beyond) = rest.split_once(char).unwrap_or((rest, ""));
-            writer.write_all(plain.as_bytes())?;
-            for unit in char.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = beyond;
-        }
-        writer.write_all(rest.as_bytes())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderMap;
@@ -127,12 +107,12 @@ mod tests {
     use super::{Format, Piece};
     use crate::place::Place;
 
-    fn asked(accept: &[&str]) -> Result<Format, &'static str> {
+    fn asked(accept: &[&str]) -> Result<Format, String> {
         let mut headers = HeaderMap::new();
         for value in accept {
             headers.append("accept", value.parse().unwrap());
         }
-        Format::of(&headers).map_err(|error| error.field.unwrap())
+        Format::of(&headers).map_err(|error| error.field.unwrap().into_owned())
     }
 
     #[test]
@@ -149,7 +129,7 @@ mod tests {
             (&["text/csv"], Err("Accept")),
             (&["text/html, image/*"], Err("Accept")),
         ] {
-            assert_eq!(asked(accept), expected, "{accept:?}");
+            assert_eq!(asked(accept), expected.map_err(str::to_owned), "{accept:?}");
         }
     }
 
