@@ -37,6 +37,7 @@ impl Status {
     /// The name that it has outside.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Waiting => "waiting",

@@ -55,7 +55,7 @@ impl Directory for Actor {
         let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
         let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
         let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
-        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, revisions })
+        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, contact: None, revisions })
     }
 
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {

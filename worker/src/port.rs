@@ -247,6 +247,8 @@ pub struct Plan {
     pub answerer: String,
     /// What it may do.
     pub abilities: Arc<dyn Abilities>,
+    /// The contact whom the event alone is for, by its id, where it names one.
+    pub contact: Option<String>,
     /// The versions of all that.
     pub revisions: Revisions,
 }

@@ -103,7 +103,7 @@ impl Roster {
             Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
         };
         let answerer = trigger.bot.as_ref().map(ToString::to_string).unwrap_or_default();
-        Plan { trigger, bot, answerer, abilities, revisions }
+        Plan { trigger, bot, answerer, abilities, contact: None, revisions }
     }
 
     /// What a turn goes by that wants more than its trigger says.
@@ -113,16 +113,18 @@ impl Roster {
             bot: pair.bot.as_ref().map_or(0, |bot| bot.revision),
             skillset: pair.skillset.as_ref().map_or(0, |skillset| skillset.revision),
         };
-        let (bot, abilities) = match self.made_for(answerer, pair, revisions, extensions) {
+        let extension = Extension::parse(extensions);
+        let contact = extension.as_ref().ok().and_then(|extension| extension.execute.as_ref()?.contact_id.clone());
+        let made = extension.map_err(|error| error.to_string());
+        let (bot, abilities) = match made.and_then(|extension| self.made_for(answerer, pair, revisions, &extension)) {
             Ok(Made { bot, abilities }) => (Ok(bot), abilities),
             Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
         };
         let answerer = pair.bot.as_ref().map(|bot| bot.id.to_string()).unwrap_or_default();
-        Plan { trigger, bot, answerer, abilities, revisions }
+        Plan { trigger, bot, answerer, abilities, contact, revisions }
     }
 
-    fn made_for(&self, answerer: &Answerer, pair: &Pair, revisions: Revisions, extensions: &str) -> Compiled {
-        let extension = Extension::parse(extensions).map_err(|error| error.to_string())?;
+    fn made_for(&self, answerer: &Answerer, pair: &Pair, revisions: Revisions, extension: &Extension) -> Compiled {
         if let Some(execute) = &extension.execute {
             let skillset = execute.skillset_id.parse().ok().and_then(|id| self.catalogue.skillset(&id));
             let skillset = skillset.ok_or_else(|| format!("the skillset {} does not exist", execute.skillset_id))?;
@@ -135,10 +137,10 @@ impl Roster {
             });
         };
         let skillset = pair.skillset.as_ref().map(|skillset| &skillset.resource);
-        if extensions.is_empty() {
+        if extension.is_empty() {
             return self.made(&bot.resource, revisions, skillset);
         }
-        let made = bot::extended(&bot.resource, skillset, &extension, &self.kit);
+        let made = bot::extended(&bot.resource, skillset, extension, &self.kit);
         made.map_err(|error| format!("the bot {} cannot have these extensions: {error}", bot.id))
     }
 

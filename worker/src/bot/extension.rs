@@ -54,6 +54,11 @@ impl Extension {
         serde_json::from_str(text).map_err(invalid)
     }
 
+    /// Whether a bot is what it is without it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.backstory.is_none() && self.skillsets.is_none() && self.execute.is_none()
+    }
+
     /// The backstory of the turn.
     pub(super) fn backstory(&self, own: &str) -> String {
         let parts = [own, self.backstory.as_deref().unwrap_or_default()];

@@ -47,6 +47,8 @@ impl Drain<'_> {
             return Ok(Some(Cancel { by: answer.by, reason: DELETED.to_owned() }));
         }
         let what = match &answer.kind {
+            // Records between two turns of no conversation have this.
+            _ if answer.event.seq == 0 => Err("there is no such conversation".to_owned()),
             Kind::Describe(describe) => self.describe(turn, answer.event, describe).await?,
             Kind::Edit(edit) => self.edit(turn, answer.event, edit).await?,
             _ => self.erase(answer.event).await?,

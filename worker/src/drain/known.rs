@@ -65,7 +65,9 @@ impl Drain<'_> {
         if let Some(plan) = plan.as_ref().filter(|_| is_special || self.is_place_special) {
             self.enter_behind(plan, is_special).await?;
         }
-        Ok((plan, settings.map(|settings| settings.contact.clone()).unwrap_or_default()))
+        let own = plan.as_ref().and_then(|plan| plan.contact.clone());
+        let contact = own.or_else(|| settings.map(|settings| settings.contact.clone()));
+        Ok((plan, contact.unwrap_or_default()))
     }
 
     /// Takes a place behind the gates of the turn's own bot, which are not its trigger's.

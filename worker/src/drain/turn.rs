@@ -40,9 +40,9 @@ pub(super) struct Open {
     /// The input, until a record of the turn has it.
     pub(super) unrecorded: Option<Input>,
     /// When this drain began with it.
-    began_at: Instant,
+    pub(super) began_at: Instant,
     /// How long earlier drains worked on it.
-    worked_before: Duration,
+    pub(super) worked_before: Duration,
 }
 
 impl Open {
