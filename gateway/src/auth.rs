@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::api::operation::Access;
 use crate::api_error::ApiError;
+use crate::audit::Who;
 use crate::door::Door;
 
 /// What the caller presents.
@@ -72,6 +73,8 @@ pub(crate) enum Caller {
     Token {
         /// Which; none for the one that the operator configured.
         id: Option<TokenId>,
+        /// What it is called.
+        name: String,
         /// What it may do.
         scopes: Vec<Scope>,
     },
@@ -86,12 +89,12 @@ impl Caller {
     }
 
     /// How the caller is named in records.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn who(&self) -> Who {
         match self {
-            Self::Nobody => "nobody".to_owned(),
-            Self::Trigger(id) => format!("trigger:{id}"),
-            Self::Token { id: Some(id), .. } => format!("token:{id}"),
-            Self::Token { id: None, .. } => "token:configured".to_owned(),
+            Self::Nobody => Who::Anybody,
+            Self::Trigger(trigger) => Who::Secret { trigger: trigger.clone() },
+            Self::Token { id: Some(id), name, .. } => Who::Token { id: id.clone(), name: name.clone() },
+            Self::Token { id: None, .. } => Who::Config,
         }
     }
 }
@@ -100,7 +103,7 @@ impl Caller {
 pub(crate) fn caller(door: &Door, headers: &HeaderMap) -> Caller {
     let Some(presented) = bearer(headers) else { return Caller::Nobody };
     if door.api_token.as_ref().is_some_and(|token| token.matches(presented)) {
-        return Caller::Token { id: None, scopes: vec![Scope::Admin] };
+        return Caller::Token { id: None, name: String::new(), scopes: vec![Scope::Admin] };
     }
     let snapshot = door.directory.catalogue.snapshot();
     let digest = SecretDigest::of(presented).to_bytes();
@@ -110,7 +113,11 @@ pub(crate) fn caller(door: &Door, headers: &HeaderMap) -> Caller {
             if bool::from(token.digest.to_bytes().ct_eq(&digest)) { Some(token) } else { found }
         },
     );
-    found.map_or(Caller::Nobody, |token| Caller::Token { id: Some(token.id.clone()), scopes: token.scopes.clone() })
+    found.map_or(Caller::Nobody, |token| Caller::Token {
+        id: Some(token.id.clone()),
+        name: token.name.clone(),
+        scopes: token.scopes.clone(),
+    })
 }
 
 /// Lets a caller in where it may do what an operation asks for; `id` is what stands in the path.
@@ -209,7 +216,7 @@ mod tests {
             (Read, [false, false, true, false]),
             (Publish, [false, false, false, true]),
         ] {
-            let caller = Caller::Token { id: None, scopes: vec![has] };
+            let caller = Caller::Token { id: None, name: String::new(), scopes: vec![has] };
             assert_eq!([Admin, Operate, Read, Publish].map(|scope| caller.has(scope)), may, "{has:?}");
         }
         assert!(!Caller::Nobody.has(Read) && !Caller::Trigger("t".parse().unwrap()).has(Read));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use backbone::seal::MasterKey;
 use clap::Args;
 use proto::idempotency::DeploymentKey;
 use proto::limit;
@@ -32,6 +33,9 @@ pub struct Config {
     /// File with the secret, at least 16 bytes, that all gateways of a deployment share: it makes idempotency keys unguessable.
     #[arg(long, env = "CUEPOINT_DEPLOYMENT_KEY_FILE", value_name = "FILE")]
     pub deployment_key_file: PathBuf,
+    /// File with the master keys, one a line, that seal values in the broker; without it they are sealed by the deployment's key.
+    #[arg(long, env = "CUEPOINT_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
     /// Largest body of an event call, in bytes.
     #[arg(long, env = "CUEPOINT_BODY_BYTES", value_name = "BYTES", default_value_t = limit::BODY_BYTES_MAX)]
     pub body_bytes: usize,
@@ -82,6 +86,9 @@ impl Config {
             faults.push(format!("--body-memory-bytes {} must be at least twice --body-bytes", self.bounds.body_memory_bytes));
         }
         faults.extend(self.deployment_key().err());
+        if self.master_key_file.is_some() {
+            faults.extend(self.master_key().err());
+        }
         faults.extend(self.token().err());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -92,6 +99,15 @@ impl Config {
         let bytes = std::fs::read(path).map_err(|error| unreadable("--deployment-key-file", path, &error))?;
         DeploymentKey::parse(bytes.trim_ascii_end())
             .ok_or_else(|| format!("--deployment-key-file {} must hold at least 16 bytes", path.display()))
+    }
+
+    /// Reads the master keys, or makes one of the deployment's key.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, String> {
+        let key = match &self.master_key_file {
+            Some(path) => MasterKey::load(path),
+            None => MasterKey::derive(&self.deployment_key()?),
+        };
+        key.map_err(|error| format!("--master-key-file: {error}"))
     }
 
     /// Reads the API token, wherever it comes from.

@@ -6,6 +6,7 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use axum::response::{IntoResponse as _, Response};
 use backbone::redis::Redis;
+use backbone::seal::MasterKey;
 use proto::idempotency::DeploymentKey;
 use proto::resource::SecretDigest;
 use tokio::sync::Semaphore;
@@ -32,6 +33,8 @@ pub(crate) struct Door {
     pub(crate) directory: Directory,
     /// Makes idempotency keys unguessable.
     pub(crate) key: DeploymentKey,
+    /// Seals what lies in the broker and is nobody else's.
+    pub(crate) master: MasterKey,
     /// What reads everything.
     pub(crate) api_token: Option<SecretDigest>,
     /// The memory for bodies.

@@ -17,6 +17,7 @@
 //! - [`ascii`]: JSON in plain ASCII;
 //! - [`body`]: bodies, bounded in size, time and memory;
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
+//! - [`store`]: how resources are changed;
 //! - [`directory`]: which trigger an id names;
 //! - [`auth`]: who may do what;
 //! - [`signature`]: calls that prove themselves by a signature;
@@ -47,6 +48,7 @@ mod query;
 mod ascii;
 mod body;
 pub mod call;
+mod store;
 mod directory;
 mod auth;
 mod signature;

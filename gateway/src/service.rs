@@ -104,6 +104,7 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         client,
         redis: Redis::new(&config.redis).map_err(Error::Redis)?,
         directory: Directory::new(catalogue),
+        master: config.master_key().map_err(fault)?,
         key: config.deployment_key().map_err(fault)?,
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
         budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),

@@ -268,6 +268,7 @@ impl System {
                     api_token: None,
                     api_token_file: Some(token),
                     deployment_key_file: key,
+                    master_key_file: None,
                     body_bytes: setup.body_bytes,
                     bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
                 };

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use backbone::catalogue::Catalogue;
 use backbone::redis::Redis;
+use backbone::seal::MasterKey;
 use backbone::topology;
 use proto::idempotency::DeploymentKey;
 use tokio::sync::Semaphore;
@@ -31,6 +32,7 @@ async fn router() -> Router {
         redis: Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap(),
         directory: Directory::new(catalogue),
         key: DeploymentKey::parse(&[1; 16]).unwrap(),
+        master: MasterKey::derive(&DeploymentKey::parse(&[1; 16]).unwrap()).unwrap(),
         api_token: None,
         budget: Budget::new(1 << 20, 1 << 10),
         waits: Semaphore::new(1),

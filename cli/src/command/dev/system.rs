@@ -59,6 +59,7 @@ impl System {
             api_token: Some(data.api_token()?),
             api_token_file: None,
             deployment_key_file: data.deployment_key_file()?,
+            master_key_file: None,
             body_bytes: limit::BODY_BYTES_MAX,
             bounds: gateway::config::Bounds::default(),
         };
