@@ -21,6 +21,8 @@ const NOT_FOUND: u16 = 404;
 const END_OF_BATCH: u16 = 204;
 /// No message is found, in the words of the leader.
 const NO_MESSAGE: u32 = 10_037;
+/// What was to be deleted is not there, in the words of the leader.
+const NOT_DELETED: u32 = 10_057;
 /// No such stream, in the words of the leader.
 const NO_STREAM: u32 = 10_059;
 
@@ -160,6 +162,27 @@ pub async fn last_from_leader(client: &Client, stream: &str, subject: &str) -> R
 /// The first message of a subject at or after a sequence, from the leader.
 pub async fn next_from_leader(client: &Client, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
     leader(client, stream, json!({ "seq": from.max(1), "next_by_subj": subject })).await
+}
+
+#[derive(Deserialize)]
+struct DeleteAnswer {
+    #[serde(default)]
+    success: bool,
+    error: Option<LeaderFault>,
+}
+
+/// Deletes a message so that its bytes are overwritten; one that is not there is deleted.
+pub async fn delete(client: &Client, stream: &str, seq: u64) -> Result<(), Error> {
+    let body = json!({ "seq": seq, "no_erase": false }).to_string();
+    let answer = ask(client, format!("$JS.API.STREAM.MSG.DELETE.{stream}"), body.into()).await?;
+    let answer: DeleteAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
+    match answer.error {
+        None if answer.success => Ok(()),
+        Some(fault) if matches!(fault.err_code, NO_MESSAGE | NOT_DELETED) => Ok(()),
+        Some(fault) if fault.err_code == NO_STREAM => Err(Error::NoStream),
+        Some(fault) => Err(Error::Answer(format!("{} ({})", fault.description, fault.err_code))),
+        None => Err(Error::Answer("neither success nor an error".into())),
+    }
 }
 
 async fn leader(client: &Client, stream: &str, query: serde_json::Value) -> Result<Option<Stored>, Error> {

@@ -15,6 +15,7 @@
 //! - [`message`]: what a record looks like to a reader;
 //! - [`status`]: what a receipt can be told;
 //! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
+//! - [`patch`]: changes of what is known of a conversation, and of its messages;
 //! - [`idempotency`]: keys, digests and message ids.
 
 pub mod limit;
@@ -31,4 +32,5 @@ pub mod record;
 pub mod message;
 pub mod status;
 pub mod resource;
+pub mod patch;
 pub mod idempotency;

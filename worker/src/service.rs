@@ -87,11 +87,13 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
     let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
-    let kit = kit(settings, egress, &client)?;
+    let master = config.master_key().map_err(|fault| Error::Config(vec![fault]))?;
     let tasks = Tasks::default();
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
+    let settings = Settings { vault: settings.vault.over(catalogue.clone(), master), ..settings };
+    let kit = kit(settings, egress, &client)?;
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
