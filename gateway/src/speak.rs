@@ -22,6 +22,7 @@ use proto::code::Code;
 use proto::id::Receipt;
 use proto::idempotency::{self, Key};
 use proto::limit::{ANSWER_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::resource::Scope;
 use proto::status::Status;
 use proto::{header, subject};
 use serde_json::json;
@@ -32,7 +33,7 @@ use crate::door::Door;
 use crate::fetch::{self, unreadable};
 use crate::ingest::{self, Accepted};
 use crate::wait::{self, Watch};
-use crate::{auth, progress, route};
+use crate::{progress, route};
 
 mod pending;
 mod words;
@@ -90,7 +91,7 @@ async fn said<'a>(
     form: Form,
 ) -> Result<(Accepted, Status, Option<Watch<'a>>), ApiError> {
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
-    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, auth::may_speak).await?;
+    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
     let body = reader.read(ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;

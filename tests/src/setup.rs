@@ -24,6 +24,7 @@ pub struct Setup {
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
     pub(crate) followers: usize,
+    pub(crate) access: gateway::config::Access,
     pub(crate) drain_deadline: Duration,
     pub(crate) settings: Option<String>,
     pub(crate) fatal: Option<String>,
@@ -38,6 +39,7 @@ impl Setup {
             turns: 64,
             body_bytes: limit::BODY_BYTES_MAX,
             followers: gateway::config::Bounds::default().followers,
+            access: gateway::config::Access::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
             settings: None,
             fatal: None,
@@ -100,6 +102,12 @@ impl Setup {
     #[must_use]
     pub fn followers(self, followers: usize) -> Self {
         Self { followers, ..self }
+    }
+
+    /// What callers of a gateway are held to; it must be here.
+    #[must_use]
+    pub fn access(self, access: gateway::config::Access) -> Self {
+        Self { access, ..self }
     }
 
     /// How long a clean stop of a worker may take.

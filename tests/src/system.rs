@@ -271,6 +271,7 @@ impl System {
                     master_key_file: None,
                     body_bytes: setup.body_bytes,
                     bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
+                    access: setup.access.clone(),
                 };
                 let shutdown = CancellationToken::new();
                 let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");

@@ -62,6 +62,7 @@ impl System {
             master_key_file: None,
             body_bytes: limit::BODY_BYTES_MAX,
             bounds: gateway::config::Bounds::default(),
+            access: gateway::config::Access::default(),
         };
         let worker_running = worker::service::start(worker_config, worker.clone()).await?;
         let gateway_running = gateway::start(gateway_config, gateway.clone()).await?;
