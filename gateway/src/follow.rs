@@ -20,7 +20,6 @@ use crate::{conversation, fetch};
 
 mod format;
 mod scope;
-mod ending;
 mod outlet;
 mod ear;
 mod window;

@@ -15,7 +15,8 @@
 //! - [`time`]: an MCP server that knows the time, by another SDK than the two before;
 //! - [`conformance`]: the test suite of the MCP specification;
 //! - [`sdk`]: the official ChatBotKit SDK;
-//! - [`smtp`]: a mail server that keeps what it is sent.
+//! - [`smtp`]: a mail server that keeps what it is sent;
+//! - [`webhook`]: a receiver of webhooks that checks signatures by the official library.
 
 pub mod aimock;
 pub mod command_line;
@@ -27,3 +28,4 @@ mod process;
 pub mod sdk;
 pub mod smtp;
 pub mod time;
+pub mod webhook;

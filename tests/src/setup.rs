@@ -28,6 +28,7 @@ pub struct Setup {
     pub(crate) drain_deadline: Duration,
     pub(crate) settings: Option<String>,
     pub(crate) fatal: Option<String>,
+    pub(crate) retries: Vec<Duration>,
 }
 
 impl Setup {
@@ -43,6 +44,7 @@ impl Setup {
             drain_deadline: limit::DRAIN_DEADLINE,
             settings: None,
             fatal: None,
+            retries: outbox::config::Config::default().retries,
         }
     }
 
@@ -96,6 +98,12 @@ impl Setup {
     #[must_use]
     pub fn fatal(self, point: impl Into<String>) -> Self {
         Self { fatal: Some(point.into()), ..self }
+    }
+
+    /// The pauses between attempts to tell the end of a turn.
+    #[must_use]
+    pub fn retries(self, retries: impl IntoIterator<Item = Duration>) -> Self {
+        Self { retries: retries.into_iter().collect(), ..self }
     }
 
     /// How many readers may follow a gateway.

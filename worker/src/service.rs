@@ -16,6 +16,7 @@ use egress::policy::Policy;
 use mcp::pool::Pool;
 use model::jitter::Seeded;
 use model::providers::Providers;
+use outbox::service::Parts;
 use proto::id::WorkerId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,7 @@ use crate::adapter::{intake, offer, timer};
 use crate::bot::Kit;
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::port::{Leases as _, Ports, Tasks};
+use crate::port::{Clock as _, Leases as _, Ports, Tasks};
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::upkeep;
@@ -68,6 +69,8 @@ pub struct Running {
     client: Client,
     leases: Arc<RedisLeases>,
     offers: CancellationToken,
+    /// Cancelled once nothing is being sent any more.
+    deliver_ended: CancellationToken,
     /// Cancelled once the intake has given back what it had not begun.
     intake_ended: CancellationToken,
     drain_deadline: Duration,
@@ -87,13 +90,15 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
     let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
-    let master = config.master_key().map_err(|fault| Error::Config(vec![fault]))?;
+    let key = config.keys.master().map_err(|error| Error::Config(vec![error.to_string()]))?;
     let tasks = Tasks::default();
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
-    let settings = Settings { vault: settings.vault.over(catalogue.clone(), master), ..settings };
-    let kit = kit(settings, egress, &client)?;
+    let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
+    let kit = kit(settings, egress.clone(), &client)?;
+    let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
+    let deliver_ended = deliver(parts, config.deliver.clone(), &tasks, shutdown.clone());
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
@@ -126,7 +131,18 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         intake::run(intake_client, intake_desk, shutdown).await;
     });
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
+    Ok(Running { id, desk, client, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
+}
+
+/// Starts the role `deliver`; what it returns is cancelled once the role has ended.
+fn deliver(parts: Parts, config: outbox::config::Config, tasks: &Tasks, shutdown: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let ends = ended.clone().drop_guard();
+    tasks.spawn(async move {
+        let _ends = ends;
+        outbox::service::run(parts, config, shutdown).await;
+    });
+    ended
 }
 
 /// What bots are made with.
@@ -165,6 +181,7 @@ impl Running {
         let deadline = Instant::now() + self.drain_deadline;
         drop(tokio::time::timeout_at(deadline, self.intake_ended.cancelled()).await);
         let left = self.desk.drained(deadline).await;
+        drop(tokio::time::timeout_at(deadline, self.deliver_ended.cancelled()).await);
         self.offers.cancel();
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acks may not have reached the broker");

@@ -16,6 +16,7 @@ mod kill;
 mod lean;
 mod live;
 mod order;
+mod outbox;
 mod peer;
 mod phantom;
 mod pin;

@@ -49,7 +49,7 @@ impl System {
         let worker_config = worker::config::Config {
             settings: Some(settings),
             egress_allow: document.egress.clone(),
-            deployment_key_file: Some(data.deployment_key_file()?),
+            keys: config::Keys { deployment_key_file: Some(data.deployment_key_file()?), ..config::Keys::default() },
             ..worker::config::Config::new(nats_config.clone(), redis_config.clone())
         };
         let gateway_config = gateway::Config {
