@@ -50,6 +50,8 @@ pub struct Set {
 pub struct Sent {
     /// Its receipt.
     pub receipt: Receipt,
+    /// When its timer was due, in milliseconds since 1970.
+    pub due_ms: i64,
     /// SHA-256 over what was said, where that is still known.
     pub digest: Option<[u8; 32]>,
 }
@@ -91,6 +93,13 @@ pub async fn take_back(client: &Client, timer: &TimerReceipt, set: &Set) -> Resu
 
 fn place(timer: &TimerReceipt) -> String {
     subject::timer(&timer.session, timer.timer.as_str())
+}
+
+impl Set {
+    /// When it is due, in milliseconds since 1970.
+    pub fn due_ms(&self) -> i64 {
+        self.event.timer.as_deref().map_or(0, due_ms)
+    }
 }
 
 /// Finds a later event wherever it is; none where nothing is known of it.
@@ -142,10 +151,10 @@ async fn waiting(
         for stored in &batch {
             let content_type = stored.headers.get(header::CONTENT_TYPE).map(async_nats::HeaderValue::as_str);
             if let Ok(event) = Event::decode(&session.trigger, content_type, &stored.body)
-                && event.timer.as_deref().is_some_and(is_it)
+                && let Some(name) = event.timer.as_deref().filter(|name| is_it(name))
             {
                 let receipt = Receipt { session: session.clone(), event: EventSeq { epoch, seq: stored.seq } };
-                return Ok(Some(Sent { receipt, digest: Some(event.digest()) }));
+                return Ok(Some(Sent { receipt, due_ms: due_ms(name), digest: Some(event.digest()) }));
             }
         }
         let Some(last) = batch.last().filter(|_| batch.len() == ENVELOPES_MAX) else { break };
@@ -165,13 +174,17 @@ async fn recorded(
         for entry in &batch {
             if let Some(input) = inputs(&entry.record).find(|input| is_it(&input.timer)) {
                 let receipt = Receipt { session: session.clone(), event: entry.record.event };
-                return Ok(Some(Sent { receipt, digest: input.digest.as_ref().try_into().ok() }));
+                return Ok(Some(Sent { receipt, due_ms: due_ms(&input.timer), digest: input.digest.as_ref().try_into().ok() }));
             }
         }
         let Some(last) = batch.last().filter(|_| batch.len() == READ_BATCH_MAX) else { break };
         batch = journal::after(client, session, last.seq, READ_BATCH_MAX).await?;
     }
     Ok(None)
+}
+
+fn due_ms(name: &str) -> i64 {
+    parts(name).map_or(0, |(_, due_ms)| due_ms)
 }
 
 /// What the event of a record took in; of merged ones the first record that has it is its own.
