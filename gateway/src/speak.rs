@@ -32,6 +32,7 @@ use crate::body::Reader;
 use crate::door::Door;
 use crate::fetch::{self, unreadable};
 use crate::ingest::{self, Accepted};
+use crate::later::{self, Off};
 use crate::wait::{self, Watch};
 use crate::{progress, route};
 
@@ -45,6 +46,17 @@ type Place = Result<Path<(String, String)>, PathRejection>;
 
 /// Calls a turn off.
 pub(crate) async fn cancel(State(door): State<Arc<Door>>, place: Place, request: Request) -> Response {
+    let place = match place {
+        Ok(Path((trigger, receipt))) if receipt.starts_with("tmr.") => {
+            let Ok(timer) = receipt.parse() else { return door.refuse(fetch::unknown()) };
+            match Box::pin(later::call_off(&door, &trigger, &timer, request.headers())).await {
+                Ok(Off::TakenBack(told)) => return route::json(StatusCode::OK, told.to_string()),
+                Ok(Off::Event(event)) => Ok(Path((trigger, event.to_string()))),
+                Err(error) => return door.refuse(error),
+            }
+        }
+        place => place,
+    };
     take(&door, place, request, Form::Cancel).await
 }
 
@@ -127,7 +139,8 @@ async fn standing(door: &Door, receipt: &Receipt, said: &Said) -> Result<Status,
     }
 }
 
-fn ended(status: Status, consequence: &str) -> ApiError {
+/// A turn to which nothing can be said any more.
+pub(crate) fn ended(status: Status, consequence: &str) -> ApiError {
     let status = serde_json::to_value(status).ok();
     let status = status.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
     ApiError::new(Code::TurnEnded, format!("the event is {status}: {consequence}"))

@@ -8,6 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
+use crate::role::{self, Role};
 use crate::settings::{self, Settings};
 
 /// All settings of a worker.
@@ -19,6 +20,9 @@ pub struct Config {
     /// Where Redis is.
     #[command(flatten)]
     pub redis: config::Redis,
+    /// What it does.
+    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_value = "turns,index,deliver")]
+    pub roles: Vec<Role>,
     /// How many turns run at once.
     #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
     pub turns: usize,
@@ -48,6 +52,7 @@ impl Config {
         Self {
             nats,
             redis,
+            roles: role::ALL.to_vec(),
             turns: limit::TURNS_MAX,
             egress_allow: Vec::new(),
             settings_file: None,
