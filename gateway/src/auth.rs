@@ -8,10 +8,13 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use backbone::catalogue::Snapshot;
 use proto::code::Code;
-use proto::resource::{SecretDigest, Trigger};
+use proto::id::{ConversationId, TokenId, TriggerId};
+use proto::resource::{Scope, SecretDigest, Trigger};
 use subtle::ConstantTimeEq as _;
 
+use crate::api::operation::Access;
 use crate::api_error::ApiError;
+use crate::door::Door;
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -58,6 +61,90 @@ pub(crate) fn may_speak(trigger: &Trigger, api_token: Option<&SecretDigest>, hea
     may_read(trigger, api_token, headers)
 }
 
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Somebody who presents nothing, or nothing known.
+    Nobody,
+    /// Somebody with the secret of a trigger.
+    Trigger(TriggerId),
+    /// Somebody with a token.
+    Token {
+        /// Which; none for the one that the operator configured.
+        id: Option<TokenId>,
+        /// What it may do.
+        scopes: Vec<Scope>,
+    },
+}
+
+impl Caller {
+    /// Whether the caller has a scope, itself or within a wider one.
+    pub(crate) fn has(&self, scope: Scope) -> bool {
+        let Self::Token { scopes, .. } = self else { return false };
+        let is_wider = |has: &Scope| *has == Scope::Admin || (*has == Scope::Operate && scope == Scope::Read);
+        scopes.iter().any(|has| *has == scope || is_wider(has))
+    }
+
+    /// How the caller is named in records.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Nobody => "nobody".to_owned(),
+            Self::Trigger(id) => format!("trigger:{id}"),
+            Self::Token { id: Some(id), .. } => format!("token:{id}"),
+            Self::Token { id: None, .. } => "token:configured".to_owned(),
+        }
+    }
+}
+
+/// Who presents a token; nobody where it is none of ours.
+pub(crate) fn caller(door: &Door, headers: &HeaderMap) -> Caller {
+    let Some(presented) = bearer(headers) else { return Caller::Nobody };
+    if door.api_token.as_ref().is_some_and(|token| token.matches(presented)) {
+        return Caller::Token { id: None, scopes: vec![Scope::Admin] };
+    }
+    let snapshot = door.directory.catalogue.snapshot();
+    let digest = SecretDigest::of(presented).to_bytes();
+    let found = snapshot.tokens.values().fold(
+        None,
+        |found, token| {
+            if bool::from(token.digest.to_bytes().ct_eq(&digest)) { Some(token) } else { found }
+        },
+    );
+    found.map_or(Caller::Nobody, |token| Caller::Token { id: Some(token.id.clone()), scopes: token.scopes.clone() })
+}
+
+/// Lets a caller in where it may do what an operation asks for; `id` is what stands in the path.
+pub(crate) async fn admit(door: &Door, access: Access, id: &str, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let caller = caller(door, headers);
+    match (access, &caller) {
+        (Access::Open, _) => Ok(caller),
+        (Access::Scope(scope) | Access::Trigger(scope), Caller::Token { .. }) => {
+            if caller.has(scope) {
+                Ok(caller)
+            } else {
+                Err(without(scope))
+            }
+        }
+        (Access::Scope(_), _) => Err(refused("an API token is needed: Authorization: Bearer <token>")),
+        (Access::Trigger(_) | Access::Event, _) => {
+            let conversation: Option<ConversationId> = id.parse().ok();
+            let id = conversation.as_ref().map_or(id, |conversation| conversation.session.trigger.as_str());
+            let trigger = door.directory.trigger(Some(id)).await?;
+            if access == Access::Event {
+                may_send(&trigger, headers)?;
+            } else {
+                may_read(&trigger, None, headers)?;
+            }
+            Ok(Caller::Trigger(trigger.id.clone()))
+        }
+    }
+}
+
+fn without(scope: Scope) -> ApiError {
+    let scope = scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase();
+    ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {scope}"))
+}
+
 /// Whether the caller has the secret of some trigger: known, only not here.
 pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
     let Some(presented) = bearer(headers) else { return false };
@@ -75,7 +162,7 @@ mod tests {
     use backbone::catalogue::Snapshot;
     use proto::resource::{SecretDigest, Trigger};
 
-    use super::{is_known_elsewhere, may_read, may_send, may_speak};
+    use super::{Caller, is_known_elsewhere, may_read, may_send, may_speak};
 
     fn trigger(open: bool) -> Trigger {
         Trigger { open, secret: Some(SecretDigest::of("right")), ..Trigger::new("t".parse().unwrap(), "b".parse().ok()) }
@@ -111,6 +198,21 @@ mod tests {
                 assert_eq!(may_speak(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
             }
         }
+    }
+
+    #[test]
+    fn a_wider_scope_includes_what_it_is_said_to() {
+        use proto::resource::Scope::{Admin, Operate, Publish, Read};
+        for (has, may) in [
+            (Admin, [true, true, true, true]),
+            (Operate, [false, true, true, false]),
+            (Read, [false, false, true, false]),
+            (Publish, [false, false, false, true]),
+        ] {
+            let caller = Caller::Token { id: None, scopes: vec![has] };
+            assert_eq!([Admin, Operate, Read, Publish].map(|scope| caller.has(scope)), may, "{has:?}");
+        }
+        assert!(!Caller::Nobody.has(Read) && !Caller::Trigger("t".parse().unwrap()).has(Read));
     }
 
     #[test]

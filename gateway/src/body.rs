@@ -3,13 +3,14 @@
 //! A body is read to its end or refused as soon as it is known to be too large. All bodies of
 //! calls that are not yet confirmed share one budget of memory, taken by what they announce.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody as _};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use proto::code::Code;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::api_error::ApiError;
 
@@ -25,7 +26,7 @@ const BLOCK_BYTES: usize = 64 * 1024;
 /// The memory for bodies.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    blocks: Semaphore,
+    blocks: Arc<Semaphore>,
     /// Largest body, in bytes.
     pub(crate) body_bytes: usize,
 }
@@ -33,16 +34,27 @@ pub(crate) struct Budget {
 impl Budget {
     /// A budget of some bytes for bodies of at most some.
     pub(crate) fn new(bytes: usize, body_bytes: usize) -> Self {
-        Self { blocks: Semaphore::new((bytes / BLOCK_BYTES).clamp(1, Semaphore::MAX_PERMITS)), body_bytes }
+        Self { blocks: Arc::new(Semaphore::new((bytes / BLOCK_BYTES).clamp(1, Semaphore::MAX_PERMITS))), body_bytes }
     }
 
     /// Takes what a body announces, or all that it could be.
     pub(crate) fn take(&self, body: &Body) -> Result<SemaphorePermit<'_>, ApiError> {
-        let announced = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
-        let blocks = 1 + announced.min(self.body_bytes) / BLOCK_BYTES;
-        let permit = self.blocks.try_acquire_many(u32::try_from(blocks).unwrap_or(u32::MAX));
-        permit.map_err(|_| ApiError::unavailable("the gateway has as many calls in hand as it may", &"--body-memory-bytes is used up"))
+        self.blocks.try_acquire_many(self.blocks(body)).map_err(|_| full())
     }
+
+    /// The same, to be kept with the body.
+    pub(crate) fn take_owned(&self, body: &Body) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.blocks).try_acquire_many_owned(self.blocks(body)).map_err(|_| full())
+    }
+
+    fn blocks(&self, body: &Body) -> u32 {
+        let announced = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usize::MAX);
+        u32::try_from(1 + announced.min(self.body_bytes) / BLOCK_BYTES).unwrap_or(u32::MAX)
+    }
+}
+
+fn full() -> ApiError {
+    ApiError::unavailable("the gateway has as many calls in hand as it may", &"--body-memory-bytes is used up")
 }
 
 /// A body that is being read.

@@ -10,6 +10,7 @@
 //! - [`serve`]: connections, bounded;
 //! - [`door`]: what every request works with;
 //! - [`route`]: which path leads where;
+//! - [`api`]: every operation, once;
 //! - [`api_error`]: the one shape of a refusal;
 //! - [`complaint`]: one log line a second for each class of fault;
 //! - [`query`]: query strings, decoded strictly;
@@ -36,6 +37,7 @@ pub mod service;
 mod serve;
 mod door;
 mod route;
+mod api;
 mod api_error;
 mod complaint;
 mod query;

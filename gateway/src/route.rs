@@ -1,7 +1,7 @@
 //! Which path leads where.
 //!
 //! Everything is served under `/v1`, as ChatBotKit's hosted API has it, and under `/api/v1`, which
-//! its clients ask of every other host. There are no layers: what a request needs, its handler calls.
+//! its clients ask of every other host. There are no layers: what a request needs, its operation says.
 
 use std::sync::Arc;
 
@@ -11,32 +11,32 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::MethodRouter;
 use proto::code::Code;
 
+use crate::api;
+use crate::api::operation::Method;
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{conversation, event, fetch, follow, ready, speak};
 
 /// All routes.
 pub(crate) fn router(door: Arc<Door>) -> Router {
     let mut router = Router::new();
-    for prefix in ["/v1", "/api/v1"] {
-        router = router
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event"), any(event::event))
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/fetch"), inert(get(fetch::fetch)))
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/cancel"), inert(post(speak::cancel)))
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/answer"), inert(post(speak::answer)))
-            .route(&format!("{prefix}/integration/trigger/{{id}}/event/{{receipt}}/subscribe"), inert(get(follow::event)))
-            .route(&format!("{prefix}/conversation/{{id}}/message/list"), inert(get(conversation::list)))
-            .route(&format!("{prefix}/conversation/{{id}}/subscribe"), inert(get(follow::conversation)));
+    for operation in api::table() {
+        let route = match operation.method {
+            // It answers HEAD and OPTIONS itself.
+            Method::Any => api::route(&operation),
+            Method::Get | Method::Post => inert(api::route(&operation)),
+        };
+        if operation.is_bare {
+            router = router.route(operation.path, route);
+            continue;
+        }
+        for prefix in api::PREFIXES {
+            router = router.route(&format!("{prefix}{}", operation.path), route.clone());
+        }
     }
-    router
-        .route("/livez", inert(get(ready::livez)))
-        .route("/readyz", inert(get(ready::readyz)))
-        .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .with_state(door)
+    router.fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(door)
 }
 
 /// HEAD and OPTIONS are answered alike everywhere and never do anything.

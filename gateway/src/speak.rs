@@ -145,7 +145,7 @@ fn address(door: &Door, receipt: &Receipt, said: Said) -> Result<(String, Bytes)
     };
     if answer.len() > ANSWER_BYTES_MAX {
         let error = ApiError::too_large("the answer with what goes with it", ANSWER_BYTES_MAX);
-        return Err(ApiError { field: Some("text"), ..error });
+        return Err(ApiError { field: Some("text".into()), ..error });
     }
     let key = Key::parse(&key)?;
     // No key of a caller has an id of this form.

@@ -126,8 +126,8 @@ mod tests {
     fn check(query: &str, prefer: &str, expected: Result<Option<u64>, &str>) {
         let mut headers = HeaderMap::new();
         headers.insert("prefer", prefer.parse().unwrap());
-        let found = patience(Some(query), &headers).map_err(|error| error.field.unwrap());
-        assert_eq!(found, expected.map(|ms| ms.map(Duration::from_millis)), "{query} {prefer}");
+        let found = patience(Some(query), &headers).map_err(|error| error.field.unwrap().into_owned());
+        assert_eq!(found, expected.map(|ms| ms.map(Duration::from_millis)).map_err(str::to_owned), "{query} {prefer}");
     }
 
     #[test]

@@ -62,8 +62,18 @@ codes! {
     ParameterInvalid = "CUE0106", 400, "BAD_REQUEST", Never;
     /// The text is not usable.
     TextInvalid = "CUE0107", 400, "BAD_REQUEST", Never;
+    /// A field of the body is not usable.
+    FieldInvalid = "CUE0108", 400, "BAD_REQUEST", Never;
+    /// The body has a field that nobody knows.
+    FieldUnknown = "CUE0109", 400, "BAD_REQUEST", Never;
+    /// The body is of a media type that is not taken.
+    MediaTypeUnknown = "CUE0110", 400, "BAD_REQUEST", Never;
+    /// The answer is wanted in a media type that is not given.
+    AcceptUnknown = "CUE0111", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
+    /// The token is known, and may not do this.
+    ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.

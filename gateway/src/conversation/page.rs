@@ -169,7 +169,7 @@ mod tests {
         for (query, field) in
             [("cursor=x", "cursor"), ("cursor=1", "cursor"), ("order=up", "order"), ("take=all", "take"), ("take=-1", "take")]
         {
-            assert_eq!(Wanted::parse(Some(query)).unwrap_err().field, Some(field));
+            assert_eq!(Wanted::parse(Some(query)).unwrap_err().field.as_deref(), Some(field));
         }
     }
 }

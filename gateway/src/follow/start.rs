@@ -136,15 +136,15 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("last-event-id", header.parse().unwrap());
             resumption(&uri.parse().unwrap(), &headers)
-                .map_err(|error| error.field.unwrap())
+                .map_err(|error| error.field.unwrap().into_owned())
                 .map(|place| place.map(|place| place.to_string()))
         };
         assert_eq!(asked("", "/x"), Ok(None));
         assert_eq!(asked("", "/x?after=12.0"), Ok(Some("12.0".into())));
         assert_eq!(asked("13", "/x?after=12.0"), Ok(Some("13".into())));
-        assert_eq!(asked("x", "/x?after=12.0"), Err("Last-Event-ID"));
+        assert_eq!(asked("x", "/x?after=12.0"), Err("Last-Event-ID".into()));
         for bad in ["", "x", "1.x", "-1", "%ff"] {
-            assert_eq!(asked("", &format!("/x?after={bad}")), Err("after"), "{bad}");
+            assert_eq!(asked("", &format!("/x?after={bad}")), Err("after".into()), "{bad}");
         }
     }
 

@@ -1,0 +1,51 @@
+//! Every operation of the API, once.
+//!
+//! A route stands in one table, with its name, who may call it, what it takes and what it answers.
+//! The router, the OpenAPI document, the reference page and the tests of access are made from
+//! that table, so that none of them can leave one out. A group of operations is one module with a
+//! function `operations`, named in [`table`].
+//!
+//! In reading order:
+//! - [`operation`]: what an entry of the table says;
+//! - [`call`]: what a handler is given;
+//! - [`dispatch`]: from a request to its handler;
+//! - the groups.
+
+pub(crate) mod operation;
+pub(crate) mod call;
+mod dispatch;
+
+// The groups, in the order of the reference.
+mod event;
+mod conversation;
+mod health;
+
+use operation::Operation;
+
+pub(crate) use dispatch::route;
+
+/// What every path but those of the process itself begins with: as ChatBotKit's hosted API has it, and as its clients ask of every other host.
+pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
+
+/// All operations, a line for each group.
+pub(crate) fn table() -> Vec<Operation> {
+    let groups = [event::operations(), conversation::operations(), health::operations()];
+    groups.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::table;
+
+    #[test]
+    fn no_name_and_no_path_stands_twice() {
+        let (mut ids, mut paths) = (BTreeSet::new(), BTreeSet::new());
+        for operation in table() {
+            assert!(ids.insert(operation.id), "{} stands twice", operation.id);
+            assert!(paths.insert(operation.path), "{} stands twice", operation.path);
+            assert!(operation.path.starts_with('/') && !operation.path.ends_with('/'), "{}", operation.path);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Events, and what is said to their turns.
+
+use axum::routing::{any, get, post};
+use proto::code::Code;
+use proto::resource::Scope;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::conversation;
+use super::operation::{Access, Answer, Form, Method, Operation};
+use crate::{event, fetch, follow, speak};
+
+const TAG: &str = "Events";
+
+/// The operations of the group.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![send(), fetched(), cancel(), answer(), subscribe()]
+}
+
+fn send() -> Operation {
+    Operation::raw("sendEvent", Method::Any, "/integration/trigger/{id}/event", Access::Event, any(event::event))
+        .says(TAG, "Send an event to a trigger")
+        .more("The body is the event's payload, whatever it is. Without `wait` the answer comes as soon as the event is stored.")
+        .query(
+            "session",
+            json!({ "type": "string", "maxLength": 1024 }),
+            "Events of one session are handled in order and share a conversation.",
+        )
+        .query("contact.name", json!({ "type": "string", "maxLength": 254 }), "The name of whom the event is from.")
+        .query("contact.email", json!({ "type": "string", "maxLength": 254 }), "The mail address of whom the event is from.")
+        .query("contact.phone", json!({ "type": "string", "maxLength": 254 }), "The telephone number of whom the event is from.")
+        .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
+        .header("Idempotency-Key", json!({ "type": "string", "maxLength": 255 }), "Calls with one key make one event.")
+        .answers(Answer::Object(Form { schema: progress, example: example() }))
+        .refuses(&[
+            Code::BodyMalformed,
+            Code::BodyTooLarge,
+            Code::SessionInvalid,
+            Code::ContactInvalid,
+            Code::KeyInvalid,
+            Code::ParameterInvalid,
+            Code::TextInvalid,
+            Code::TriggerUnknown,
+            Code::KeyReused,
+            Code::KeyUnknown,
+            Code::SessionBusy,
+            Code::SessionBacklogFull,
+            Code::BrokerFull,
+            Code::Unconfirmed,
+            Code::Internal,
+        ])
+}
+
+fn fetched() -> Operation {
+    Operation::raw("fetchEvent", Method::Get, "/integration/trigger/{id}/event/{receipt}/fetch", READS, get(fetch::fetch))
+        .says(TAG, "Fetch what became of an event")
+        .answers(Answer::Object(Form { schema: progress, example: example() }))
+        .refuses(&[Code::TriggerUnknown, Code::ReceiptUnknown, Code::Internal])
+}
+
+fn cancel() -> Operation {
+    let told = json!({ "reason": "no longer needed" });
+    Operation::raw("cancelEvent", Method::Post, "/integration/trigger/{id}/event/{receipt}/cancel", SPEAKS, post(speak::cancel))
+        .says(TAG, "Call an event's turn off")
+        .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
+        .answers(Answer::Object(Form { schema: progress, example: example() }))
+        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": "string", "maxLength": 4096 }, "by": { "type": "string", "maxLength": 254 } } }), example: told })
+        .refuses(&SAID)
+}
+
+fn answer() -> Operation {
+    let told = json!({ "call": "2.0", "approve": true });
+    Operation::raw("answerEvent", Method::Post, "/integration/trigger/{id}/event/{receipt}/answer", SPEAKS, post(speak::answer))
+        .says(TAG, "Answer a call that waits for somebody")
+        .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
+        .answers(Answer::Object(Form { schema: progress, example: example() }))
+        .body(Form { schema: |_| json_schema!({ "type": "object", "additionalProperties": true }), example: told })
+        .refuses(&SAID)
+}
+
+fn subscribe() -> Operation {
+    Operation::raw("subscribeEvent", Method::Get, "/integration/trigger/{id}/event/{receipt}/subscribe", READS, get(follow::event))
+        .says(TAG, "Follow an event's turn")
+        .query("after", json!({ "type": "string" }), "The id of the last thing that was told.")
+        .answers(Answer::Lines(conversation::line()))
+        .refuses(&[Code::ParameterInvalid, Code::TriggerUnknown, Code::ReceiptUnknown, Code::Internal])
+}
+
+const READS: Access = Access::Trigger(Scope::Read);
+const SPEAKS: Access = Access::Trigger(Scope::Operate);
+const SAID: [Code; 9] = [
+    Code::BodyMalformed,
+    Code::BodyTooLarge,
+    Code::ParameterInvalid,
+    Code::TextInvalid,
+    Code::TriggerUnknown,
+    Code::ReceiptUnknown,
+    Code::TurnEnded,
+    Code::SessionBacklogFull,
+    Code::Unconfirmed,
+];
+
+fn wait() -> Value {
+    json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 60 })
+}
+
+/// What is told about an event.
+fn progress(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "id": { "type": "string", "description": "The receipt." },
+            "session": { "type": "string", "description": "The session's token." },
+            "status": { "type": "string", "description": "Where the event is on its way." },
+            "attempts": { "type": "integer", "description": "How often it was attempted." },
+            "conversationId": { "type": "string", "description": "The conversation, once it is known." },
+            "text": { "type": "string", "description": "The reply." },
+            "messages": { "type": "array", "items": { "type": "object" }, "description": "What was said in the turn." }
+        },
+        "required": ["id"]
+    })
+}
+
+fn example() -> Value {
+    json!({ "id": "evt.orders.k1f3.6a1b2c3d.42", "session": "k1f3", "status": "completed", "attempts": 1, "conversationId": "cnv.orders.k1f3.6a1b2c3d.42", "text": "Your order is on its way.", "messages": [] })
+}
