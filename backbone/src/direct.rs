@@ -71,9 +71,24 @@ pub async fn at(client: &Client, stream: &str, seq: u64) -> Result<Option<Stored
 
 /// Up to `batch` messages of a subject from a sequence on, from any replica.
 pub async fn batch(client: &Client, stream: &str, subject: &str, from: u64, batch: usize) -> Result<Vec<Stored>, Error> {
+    batch_of(client, stream, format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch}}}"#, from.max(1))).await
+}
+
+/// The same, ended early by the message that reaches so many bytes.
+pub async fn batch_within(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    (batch, bytes): (usize, usize),
+) -> Result<Vec<Stored>, Error> {
+    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch},"max_bytes":{bytes}}}"#, from.max(1));
+    batch_of(client, stream, body).await
+}
+
+async fn batch_of(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| Error::Answer(error.to_string()))?;
-    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch}}}"#, from.max(1));
     let target = format!("$JS.API.DIRECT.GET.{stream}");
     client.publish_with_reply(target, inbox, body.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let mut found = Vec::new();

@@ -11,9 +11,23 @@
 //! - [`change`]: one change of the index;
 //! - [`project`]: records of the log in, changes out: pure;
 //! - [`key`]: where everything lies in Redis;
+//! - [`store`]: changes applied, each batch once;
+//! - [`contact`]: the bucket of contacts, and cards for those who are new;
+//! - [`follow`]: the log followed, by one indexer at a time;
+//! - [`filter`]: which entries a list wants: pure;
+//! - [`read`]: lists in pages;
+//! - [`search`]: words found in the newest records of the log;
+//! - [`rebuild`]: the index dropped and made again.
 
 pub mod bound;
 pub mod change;
+pub mod contact;
 pub mod entry;
+pub mod filter;
+pub mod follow;
 pub mod key;
 pub mod project;
+pub mod read;
+pub mod rebuild;
+pub mod search;
+pub mod store;

@@ -132,7 +132,7 @@ impl Fold {
             }
             self.open(seen, &conversation);
         }
-        let contact = self.introduced(seen);
+        let contact = introduced(seen);
         let Some(entry) = self.known.conversations.get_mut(&conversation) else { return };
         if let (true, Some(contact)) = (entry.contact.is_empty(), contact) {
             entry.contact = contact.id.to_string();
@@ -163,15 +163,6 @@ impl Fold {
         let entry = Conversation { bot, created_at_ms: opened_at_ms, ..Conversation::default() };
         usage::opened(&mut self.out.changes, seen);
         self.known.conversations.insert(id.to_owned(), entry);
-    }
-
-    /// Whom the opening event is from, where it says enough.
-    fn introduced(&self, seen: &Seen) -> Option<Newcomer> {
-        let record = &seen.record;
-        let input = record.input().filter(|_| record.event == record.conversation.opening)?;
-        let contact = Contact::from(input.contact.clone()?);
-        let fingerprint = fingerprint(&contact)?;
-        Some(Newcomer { id: id_of(&fingerprint), fingerprint, contact, at_ms: record.conversation.opened_at_ms })
     }
 
     fn event(&mut self, seen: &Seen, conversation: &str, receipt: &str, state: State) {
@@ -262,6 +253,15 @@ fn orders(id: &str, entry: &Conversation) -> Vec<String> {
         sets.push(key::of_contact(&entry.contact));
     }
     sets
+}
+
+/// Whom the opening event is from, where it says enough.
+fn introduced(seen: &Seen) -> Option<Newcomer> {
+    let record = &seen.record;
+    let input = record.input().filter(|_| record.event == record.conversation.opening)?;
+    let contact = Contact::from(input.contact.clone()?);
+    let fingerprint = fingerprint(&contact)?;
+    Some(Newcomer { id: id_of(&fingerprint), fingerprint, contact, at_ms: record.conversation.opened_at_ms })
 }
 
 /// Whether the record is an answer that nothing waited for.
