@@ -15,7 +15,8 @@
 //! - [`message`]: what a record looks like to a reader;
 //! - [`status`]: what a receipt can be told;
 //! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
-//! - [`idempotency`]: keys, digests and message ids.
+//! - [`idempotency`]: keys, digests and message ids;
+//! - [`worker`]: what workers show of themselves.
 
 pub mod limit;
 pub mod code;
@@ -32,3 +33,4 @@ pub mod message;
 pub mod status;
 pub mod resource;
 pub mod idempotency;
+pub mod worker;

@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - [`config`] and [`service`]: how a worker is started and stopped;
+//! - [`role`]: what a worker does beside turns;
 //! - [`port`]: the seams: broker, leases, directory, clock, chance, tasks;
 //! - [`desk`]: where deliveries arrive and find their session's mailbox;
 //! - [`mailbox`]: what one session's owner shares between delivery, renewal and drain;
@@ -33,6 +34,7 @@ pub mod mailbox;
 pub mod port;
 pub mod position;
 pub mod readback;
+pub mod role;
 pub mod roster;
 pub mod scout;
 pub mod secret;

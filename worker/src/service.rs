@@ -17,6 +17,7 @@ use mcp::pool::Pool;
 use model::jitter::Seeded;
 use model::providers::Providers;
 use proto::id::WorkerId;
+use proto::worker::Card;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +33,8 @@ use crate::adapter::{intake, offer, timer};
 use crate::bot::Kit;
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::port::{Leases as _, Ports, Tasks};
+use crate::port::{Clock as _, Leases as _, Ports, Tasks};
+use crate::role::{self, Role};
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::upkeep;
@@ -104,27 +106,52 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
-    let (intake_desk, intake_client, offers_client) = (Arc::clone(&desk), client.clone(), client.clone());
-    let (offers_desk, offers_ended) = (Arc::clone(&desk), offers.clone());
+    if config.has(Role::Turns) {
+        take((&desk, &client, &catalogue), &offers, intake_ended.clone(), shutdown.clone());
+    } else {
+        intake_ended.cancel();
+    }
+    if config.has(Role::Index) {
+        role::index::start(&tasks, &id, (&client, &redis, &catalogue), shutdown.clone());
+    }
+    let shown = Card {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roles: config.roles.iter().map(ToString::to_string).collect(),
+        turns: config.turns,
+        started_at: SystemClock.now_ms(),
+    };
+    role::card::start(&tasks, id.clone(), (redis, Arc::new(SystemClock)), shown, shutdown);
+    tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
+    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
+}
+
+/// Takes events and answers hand-overs, until `shutdown`.
+fn take(
+    (desk, client, catalogue): (&Arc<Desk>, &Client, &Catalogue),
+    offers: &CancellationToken,
+    intake_ended: CancellationToken,
+    shutdown: CancellationToken,
+) {
+    let tasks = &desk.ports.tasks;
+    let (offers_client, offers_desk, offers_ended) = (client.clone(), Arc::clone(desk), offers.clone());
     tasks.spawn(async move {
         if let Err(error) = offer::answer(offers_client, offers_desk, offers_ended).await {
             tracing::error!(%error, "hand-overs cannot be answered");
         }
     });
     tasks.spawn(timer::run(client.clone(), shutdown.clone()));
-    let intake_ends = intake_ended.clone().drop_guard();
-    upkeep::start(&desk);
+    let intake_ends = intake_ended.drop_guard();
+    upkeep::start(desk);
+    let (client, desk, catalogue) = (client.clone(), Arc::clone(desk), catalogue.clone());
     tasks.spawn(async move {
         let _ends = intake_ends;
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            () = ready(&intake_client, &catalogue) => {}
+            () = ready(&client, &catalogue) => {}
         }
-        intake::run(intake_client, intake_desk, shutdown).await;
+        intake::run(client, desk, shutdown).await;
     });
-    tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
 }
 
 /// What bots are made with.
