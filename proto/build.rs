@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["answer", "event", "record", "letter", "resource"].map(|name| format!("cuepoint/v1/{name}.proto"));
+    let files = ["answer", "event", "record", "letter", "resource", "timer"].map(|name| format!("cuepoint/v1/{name}.proto"));
     let mut compiler = protox::Compiler::new(["."])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     prost_build::Config::new().bytes(["."]).btree_map(["."]).compile_fds(compiler.file_descriptor_set())?;

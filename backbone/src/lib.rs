@@ -12,6 +12,7 @@
 //! - [`catalogue`]: the validated configuration in memory, last good wins;
 //! - [`redis`]: the connection to Redis, every call bounded;
 //! - [`chance`]: random bytes from the operating system;
+//! - [`seal`]: values that lie in the broker so that only this deployment reads them;
 //! - [`logging`]: the format of log lines.
 
 pub mod catalogue;
@@ -25,4 +26,5 @@ pub mod nats;
 pub mod publish;
 pub mod receipt;
 pub mod redis;
+pub mod seal;
 pub mod topology;

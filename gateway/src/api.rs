@@ -9,11 +9,23 @@
 //! - [`operation`]: what an entry of the table says;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
+//! - [`id`]: ids of what the API makes;
+//! - [`given`]: fields that may be left out, cleared, or given;
+//! - [`notes`]: what every resource can be given;
+//! - [`format`]: the forms of an answer;
+//! - [`page`]: which items of a list are asked for;
+//! - [`list`]: lists, in every form;
 //! - the groups.
 
 pub(crate) mod operation;
 pub(crate) mod call;
 mod dispatch;
+pub(crate) mod id;
+pub(crate) mod given;
+pub(crate) mod notes;
+pub(crate) mod format;
+pub(crate) mod page;
+pub(crate) mod list;
 
 // The groups, in the order of the reference.
 mod event;

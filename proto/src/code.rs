@@ -70,10 +70,34 @@ codes! {
     MediaTypeUnknown = "CUE0110", 400, "BAD_REQUEST", Never;
     /// The answer is wanted in a media type that is not given.
     AcceptUnknown = "CUE0111", 400, "BAD_REQUEST", Never;
+    /// The schedule or its time zone is not usable.
+    ScheduleInvalid = "CUE0134", 400, "BAD_REQUEST", Never;
+    /// The time of a later event, or of its expiry, is not usable.
+    TimingInvalid = "CUE0135", 400, "BAD_REQUEST", Never;
+    /// The list of events is not usable.
+    BatchInvalid = "CUE0136", 400, "BAD_REQUEST", Never;
+    /// The instruction of an ability is not usable.
+    InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
+    /// The definition of a bot is not usable.
+    DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.
     ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The token is unknown, revoked or expired.
+    TokenInvalid = "CUE0203", 401, "NOT_AUTHENTICATED", Never;
+    /// The token is limited to other triggers.
+    TriggerForeign = "CUE0204", 403, "NOT_AUTHORIZED", Never;
+    /// The signature is missing or wrong.
+    SignatureInvalid = "CUE0205", 401, "NOT_AUTHENTICATED", Never;
+    /// The time of the signature is too far from now.
+    SignatureExpired = "CUE0206", 401, "NOT_AUTHENTICATED", Never;
+    /// The signature was presented before.
+    SignatureReplayed = "CUE0207", 401, "NOT_AUTHENTICATED", Never;
+    /// The trigger takes signed calls alone.
+    SignatureRequired = "CUE0208", 401, "NOT_AUTHENTICATED", Never;
+    /// A rate limit is used up.
+    RateLimited = "CUE0211", 429, "TOO_MANY_REQUESTS", Safe;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.
@@ -84,6 +108,8 @@ codes! {
     ConversationUnknown = "CUE0304", 404, "NOT_FOUND", Never;
     /// The path exists, the method does not.
     MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
+    /// No such bot, skillset, ability, secret or contact.
+    ResourceUnknown = "CUE0306", 404, "NOT_FOUND", Never;
     /// The idempotency key was used for another payload.
     KeyReused = "CUE0401", 422, "UNPROCESSABLE_ENTITY", Never;
     /// The broker knows the key, but not as this trigger's.
@@ -92,6 +118,18 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The resource was changed by somebody else meanwhile.
+    RevisionLost = "CUE0405", 409, "CONFLICT", Never;
+    /// The alias, or the fingerprint, is another's.
+    AliasTaken = "CUE0406", 409, "CONFLICT", Never;
+    /// A file keeps the resource.
+    KeptByFile = "CUE0407", 409, "CONFLICT", Never;
+    /// The secret cannot be shown: only its digest is kept, or the master key does not open it.
+    SecretUnreadable = "CUE0410", 409, "CONFLICT", Never;
+    /// The trigger takes no new events.
+    TriggerDraining = "CUE0417", 409, "CONFLICT", Never;
+    /// The timer has run off, and its event cannot be told yet.
+    TimerRunOff = "CUE0418", 409, "CONFLICT", Safe;
     /// Too many events of this session wait.
     SessionBacklogFull = "CUE0501", 429, "TOO_MANY_REQUESTS", Safe;
     /// The broker holds as much as it may.
@@ -102,6 +140,8 @@ codes! {
     Unavailable = "CUE0504", 503, "SERVICE_UNAVAILABLE", Safe;
     /// Something that should not happen did.
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
+    /// What was asked cannot be put on record, so it was not done.
+    Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.
@@ -124,6 +164,8 @@ codes! {
     ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
     /// What the turn may take is spent.
     BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
+    /// The event was too old when its turn could begin.
+    EventExpired = "CUE0616", 408, "TIMEOUT", Never;
 }
 
 #[cfg(test)]

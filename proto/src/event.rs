@@ -165,7 +165,7 @@ struct JsonContact {
 }
 
 impl Event {
-    /// SHA-256 over all that the caller said, each part behind its length.
+    /// SHA-256 over all that the caller said but for times, each part behind its length.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let texts = [&self.text, &self.session, &self.contact.name, &self.contact.email, &self.contact.phone];
@@ -178,8 +178,8 @@ impl Event {
         // Only what is there counts: the digests of events without it are as they ever were.
         let conversation = self.conversation.as_ref().map(|id| id.to_string().into_bytes());
         let direct = self.direct.as_ref().map(prost::Message::encode_to_vec);
-        let expires = self.expires_at_ms.map(|at| at.to_be_bytes().to_vec());
-        for (mark, part) in [(1_u8, conversation), (2, direct), (3, expires)] {
+        // When it expires or was due is counted from each call's own time, which a repeat does not share.
+        for (mark, part) in [(1_u8, conversation), (2, direct)] {
             let Some(part) = part else { continue };
             hash.update([mark]);
             hash.update((part.len() as u64).to_be_bytes());

@@ -13,6 +13,10 @@ pub const EXPECTED_LAST: &str = "Nats-Expected-Last-Subject-Sequence";
 pub const SCHEDULE: &str = "Nats-Schedule";
 /// Where a schedule's message goes once it is due.
 pub const SCHEDULE_TARGET: &str = "Nats-Schedule-Target";
+/// Makes a message replace all before it on its subject.
+pub const ROLLUP: &str = "Nats-Rollup";
+/// [`ROLLUP`]'s value for a subject.
+pub const ROLLUP_SUBJECT: &str = "sub";
 
 /// The media type of an envelope in protobuf.
 pub const PROTOBUF: &str = "application/x-protobuf";

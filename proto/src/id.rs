@@ -116,6 +116,10 @@ token! {
     SessionToken, "a session token"
 }
 token! {
+    /// Names a timer inside its session, as a subject token.
+    TimerId, "a timer id"
+}
+token! {
     /// Names a worker process; random per start.
     WorkerId, "a worker id"
 }
@@ -250,11 +254,52 @@ located! {
     ConversationId, "cnv", "a conversation id"
 }
 
+/// What a caller gets for an event that comes later: it names the timer, until there is an event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerReceipt {
+    /// The session.
+    pub session: SessionKey,
+    /// The timer in it.
+    pub timer: TimerId,
+}
+
+impl fmt::Display for TimerReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tmr.{}.{}", self.session, self.timer)
+    }
+}
+
+impl FromStr for TimerReceipt {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let form = || Error::Form { what: "the receipt of a timer" };
+        let (session, timer) = text.strip_prefix("tmr.").and_then(|rest| rest.rsplit_once('.')).ok_or_else(form)?;
+        let timer: TimerId = timer.parse()?;
+        if timer.is_of_event() { Ok(Self { session: session.parse()?, timer }) } else { Err(form()) }
+    }
+}
+
+impl TimerId {
+    /// What the timers of single events begin with; those of answers begin with an epoch and a dash.
+    const OF_EVENT: &str = "later-";
+
+    /// The timer of a single event, made of 16 bytes.
+    pub fn of_event(bytes: [u8; 16]) -> Self {
+        Self(Arc::from(format!("{}{:032x}", Self::OF_EVENT, u128::from_be_bytes(bytes))))
+    }
+
+    /// Whether it is the timer of a single event.
+    pub fn is_of_event(&self) -> bool {
+        self.0.starts_with(Self::OF_EVENT)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{ConversationId, Epoch, Receipt, TriggerId};
+    use super::{ConversationId, Epoch, Receipt, TimerId, TimerReceipt, TriggerId};
 
     #[test]
     fn a_receipt_survives_the_round_trip() {
@@ -276,6 +321,17 @@ mod tests {
             "evt.a.b.6a1b2c3d.99999999999999999999",
         ] {
             assert!(text.parse::<Receipt>().is_err(), "{text} was taken");
+        }
+    }
+
+    #[test]
+    fn the_receipt_of_a_timer_is_no_other_receipt() {
+        let timer = TimerId::of_event([1; 16]);
+        let text = format!("tmr.support.k3J-9_x.{timer}");
+        assert_eq!(text.parse::<TimerReceipt>().unwrap().to_string(), text);
+        for text in ["tmr.a.b.schedule", "tmr.a.b.6a1b2c3d-4-1", "tmr.a.later-1", "evt.a.b.later-1", "tmr.a.b.c.later-1", "tmr..b.later-1"]
+        {
+            assert!(text.parse::<TimerReceipt>().is_err(), "{text} was taken");
         }
     }
 

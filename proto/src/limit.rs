@@ -144,6 +144,30 @@ pub const AWAIT_MIN: Duration = Duration::from_secs(1);
 pub const AWAIT_MAX: Duration = Duration::from_hours(24 * 30);
 /// How long TIMERS keeps anything: longer than any wait.
 pub const TIMERS_AGE_MAX: Duration = Duration::from_hours(24 * 31);
+/// Longest way to a single event that comes later: 30 days, below [`TIMERS_AGE_MAX`].
+pub const DELAY_MAX: Duration = Duration::from_hours(24 * 30);
+/// Longest time after which an event may be told to expire: a year.
+pub const EXPIRES_IN_MAX: Duration = Duration::from_hours(24 * 365);
+/// How far ahead the timer of a schedule is set at most; what is further away is reached in steps.
+pub const ALARM_STEP_MAX: Duration = Duration::from_hours(24 * 20);
+/// How late a time of a schedule may be handled and still not count as missed.
+pub const ALARM_TOLERANCE: Duration = Duration::from_mins(1);
+/// After what time the broker's window is no longer trusted to know a repeat: half of [`DUPLICATE_WINDOW`].
+pub const REPEAT_KNOWN_MAX: Duration = Duration::from_mins(1);
+/// How long ago a single date of a schedule may be and still be made up for: what is older may have been forgotten by TIMERS.
+pub const CATCH_UP_MAX: Duration = Duration::from_hours(24 * 29);
+/// How often all timers of schedules are looked at, whether or not anything changed.
+pub const ALARMS_EVERY: Duration = Duration::from_mins(5);
+/// Largest share of TIMERS that single events may fill, in percent; the rest is for time-outs and schedules.
+pub const TIMERS_SHARE_PERCENT: u64 = 80;
+/// How long an event of a trigger that stands still is put off.
+pub const PAUSED_DELAY: Duration = Duration::from_mins(2);
+/// How long after a trigger began to refuse events one is still taken that was on its way.
+pub const DRAINING_GRACE: Duration = Duration::from_secs(5);
+/// How many events one call may bring.
+pub const BATCH_EVENTS_MAX: usize = 100;
+/// Largest body of a call that brings many events, in bytes.
+pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How many versions of a resource the bucket keeps, so that an open turn goes on with its own.
 pub const REVISIONS_KEPT: i64 = 16;
 /// How many bytes TIMERS may hold.

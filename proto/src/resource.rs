@@ -74,6 +74,16 @@ impl SecretDigest {
         self.0.ct_eq(&Self::of(secret).0).into()
     }
 
+    /// Whether both are of the same secret.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// The bytes, to find it by.
+    pub fn as_array(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The stored bytes.
     pub fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(&self.0)

@@ -8,6 +8,8 @@ use crate::record::{Record, Step};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
+    /// To come later.
+    Scheduled,
     /// Stored, not begun.
     Queued,
     /// A turn has begun.
@@ -29,7 +31,7 @@ pub enum Status {
 impl Status {
     /// Whether it can still change.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
+        !matches!(self, Self::Scheduled | Self::Queued | Self::Running | Self::Waiting)
     }
 
     /// What a record of the event itself says.

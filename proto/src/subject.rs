@@ -1,6 +1,6 @@
 //! The broker's subjects and stream names.
 
-use crate::id::{Epoch, SessionKey, WorkerId};
+use crate::id::{Epoch, SessionKey, TriggerId, WorkerId};
 
 /// What the EVENTS stream binds.
 pub const EVENTS: [&str; 2] = ["event.>", "answer.>"];
@@ -22,6 +22,10 @@ pub const TIMERS_STREAM: &str = "TIMERS";
 pub const TIMERS: [&str; 2] = ["timer.>", "due.>"];
 /// What has become due.
 pub const DUE: &str = "due.>";
+/// The reserved session token under which a trigger's schedule has its timer.
+pub const SCHEDULE_TOKEN: &str = "_schedule";
+/// The name of the timer of a trigger's schedule.
+pub const SCHEDULE: &str = "schedule";
 /// The bucket of the configuration.
 pub const RESOURCES: &str = "resources";
 /// The bucket of contacts.
@@ -82,6 +86,23 @@ pub fn due(session: &SessionKey, id: &str) -> String {
     format!("due.{}.{}.{id}", session.trigger, session.token)
 }
 
+/// Where the timer of a trigger's schedule is set.
+pub fn schedule(trigger: &TriggerId) -> String {
+    format!("timer.{trigger}.{SCHEDULE_TOKEN}.{SCHEDULE}")
+}
+
+/// Where the timer of a trigger's schedule appears once it is due.
+pub fn schedule_due(trigger: &TriggerId) -> String {
+    format!("due.{trigger}.{SCHEDULE_TOKEN}.{SCHEDULE}")
+}
+
+/// The trigger in the subject of a schedule's timer, set or due.
+pub fn trigger_of_schedule(subject: &str) -> Option<TriggerId> {
+    let rest = subject.strip_prefix("timer.").or_else(|| subject.strip_prefix("due."))?;
+    let rest = rest.strip_suffix(SCHEDULE)?.strip_suffix('.')?;
+    rest.strip_suffix(SCHEDULE_TOKEN)?.strip_suffix('.')?.parse().ok()
+}
+
 /// Where the progress of a session's turns is told; nothing is stored there.
 pub fn live(session: &SessionKey) -> String {
     format!("live.{}.{}", session.trigger, session.token)
@@ -115,7 +136,7 @@ pub fn session_of_log(subject: &str) -> Option<SessionKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::{epoch_of_stream, event, session_of_event};
+    use super::{epoch_of_stream, event, schedule, schedule_due, session_of_event, trigger_of_schedule};
 
     #[test]
     fn an_event_subject_names_its_session_and_nothing_else_does() {
@@ -123,6 +144,19 @@ mod tests {
         assert_eq!(event(&session), "event.t1.s1");
         for subject in ["event.t1", "event.t1.s1.x", "event..s", "log.t1.s1", "event.t 1.s", ""] {
             assert_eq!(session_of_event(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_schedules_timer_names_its_trigger_and_no_other_timer_does() {
+        let trigger = "orders".parse().unwrap();
+        for subject in [schedule(&trigger), schedule_due(&trigger)] {
+            assert_eq!(trigger_of_schedule(&subject), Some("orders".parse().unwrap()), "{subject}");
+        }
+        for subject in
+            ["due.orders.s.schedule", "due.orders._schedule.x", "due._schedule.schedule", "timer.a.b._schedule.schedule", "due.", ""]
+        {
+            assert_eq!(trigger_of_schedule(subject), None, "{subject}");
         }
     }
 
