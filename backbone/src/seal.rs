@@ -114,7 +114,8 @@ impl MasterKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let lines = text.lines().map(str::trim).enumerate();
         let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let keys: Vec<Key> = keys.map(|(index, line)| Key::new(&*key(line).ok_or(KeyError::Line { line: index + 1 })?)).collect::<Result<_, _>>()?;
+        let keys: Vec<Key> =
+            keys.map(|(index, line)| Key::new(&*key(line).ok_or(KeyError::Line { line: index + 1 })?)).collect::<Result<_, _>>()?;
         if (1..=KEYS_MAX).contains(&keys.len()) { Ok(Self { keys: keys.into() }) } else { Err(KeyError::Count) }
     }
 

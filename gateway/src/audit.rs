@@ -181,7 +181,9 @@ async fn store(door: &Door, entry: &Entry) -> Result<u64, String> {
 /// Where the entries about something lie; what is no subject is named by its digest.
 pub(crate) fn subject(key: &str) -> String {
     let is_plain = key.len() <= KEY_BYTES_MAX
-        && key.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')));
+        && key
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')));
     if is_plain { format!("audit.{key}") } else { format!("audit.other.{}", hex(&Sha256::digest(key.as_bytes()))) }
 }
 

@@ -66,7 +66,10 @@ impl From<Fault> for ApiError {
             Fault::Malformed(header) => Self { field: Some(header), ..refused(format!("{header} cannot be read")) },
             Fault::Expired => Self::new(Code::SignatureExpired, "the time of the signature is too far from now"),
             Fault::Wrong => refused("the signature is not the trigger's for this body".to_owned()),
-            Fault::Key => Self { cause: Some("the key does not fit its scheme".into()), ..Self::new(Code::Internal, "the trigger's signing key cannot be used") },
+            Fault::Key => Self {
+                cause: Some("the key does not fit its scheme".into()),
+                ..Self::new(Code::Internal, "the trigger's signing key cannot be used")
+            },
         }
     }
 }
