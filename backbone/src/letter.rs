@@ -23,7 +23,7 @@ pub struct Letter {
     /// When it was put there, in milliseconds since 1970.
     pub at_ms: i64,
     /// What it says.
-    pub letter: DeadLetter,
+    pub content: DeadLetter,
 }
 
 /// Why a letter cannot be read or sent again.
@@ -85,8 +85,8 @@ impl Meant {
 pub async fn find(client: &Client, id: u64) -> Result<Letter, Error> {
     let stored = direct::at(client, DEAD_STREAM, id).await?.ok_or(Error::Missing(id))?;
     let at_ms = stored.at_ms;
-    let letter = DeadLetter::decode(stored.body).map_err(|source| Error::Unreadable(id, source))?;
-    Ok(Letter { id, at_ms, letter })
+    let content = DeadLetter::decode(stored.body).map_err(|source| Error::Unreadable(id, source))?;
+    Ok(Letter { id, at_ms, content })
 }
 
 /// What a letter was to be.

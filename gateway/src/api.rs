@@ -15,6 +15,7 @@
 //! - [`format`]: the forms of an answer;
 //! - [`page`]: which items of a list are asked for;
 //! - [`list`]: lists, in every form;
+//! - [`indexed`]: what lists have in common that are read from the index;
 //! - the groups.
 
 pub(crate) mod operation;
@@ -26,10 +27,19 @@ pub(crate) mod notes;
 pub(crate) mod format;
 pub(crate) mod page;
 pub(crate) mod list;
+mod indexed;
 
 // The groups, in the order of the reference.
 mod event;
+mod trigger_event;
+mod dead;
+mod approval;
 mod conversation;
+mod conversation_list;
+mod contact_erase;
+mod event_log;
+mod usage;
+mod system;
 mod health;
 
 use operation::Operation;
@@ -41,7 +51,19 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let groups = [event::operations(), conversation::operations(), health::operations()];
+    let groups = [
+        event::operations(),
+        trigger_event::operations(),
+        dead::operations(),
+        approval::operations(),
+        conversation::operations(),
+        conversation_list::operations(),
+        contact_erase::operations(),
+        event_log::operations(),
+        usage::operations(),
+        system::operations(),
+        health::operations(),
+    ];
     groups.into_iter().flatten().collect()
 }
 

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::api::operation::Access;
 use crate::api_error::ApiError;
+use crate::audit::Who;
 use crate::door::Door;
 
 /// What the caller presents.
@@ -83,6 +84,30 @@ impl Caller {
         let Self::Token { scopes, .. } = self else { return false };
         let is_wider = |has: &Scope| *has == Scope::Admin || (*has == Scope::Operate && scope == Scope::Read);
         scopes.iter().any(|has| *has == scope || is_wider(has))
+    }
+
+    /// Whether what is of a trigger may be shown to the caller, in lists too.
+    pub(crate) fn sees(&self, trigger: &TriggerId) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Trigger(mine) => mine == trigger,
+            Self::Token { .. } => true,
+        }
+    }
+
+    /// Whether the caller sees some triggers only.
+    pub(crate) fn is_limited(&self) -> bool {
+        !matches!(self, Self::Token { .. })
+    }
+
+    /// The caller as the audit log names it.
+    pub(crate) fn who(&self) -> Who {
+        match self {
+            Self::Nobody => Who::Anybody,
+            Self::Trigger(trigger) => Who::Secret { trigger: trigger.clone() },
+            Self::Token { id: Some(id), .. } => Who::Token { id: id.clone(), name: String::new() },
+            Self::Token { id: None, .. } => Who::Config,
+        }
     }
 
     /// How the caller is named in records.

@@ -27,7 +27,9 @@ pub(crate) struct Door {
     /// The broker's stream API.
     pub(crate) context: Context,
     /// The hints.
-    pub(crate) redis: Redis,
+    pub(crate) redis: Arc<Redis>,
+    /// The lists.
+    pub(crate) index: index::store::Store,
     /// The triggers.
     pub(crate) directory: Directory,
     /// Makes idempotency keys unguessable.

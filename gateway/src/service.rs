@@ -99,10 +99,12 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
 
 fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTracker, shutdown: &CancellationToken) -> Result<Door, Error> {
     let fault = |fault| Error::Config(vec![fault]);
+    let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     Ok(Door {
         context: topology::context(&client),
         client,
-        redis: Redis::new(&config.redis).map_err(Error::Redis)?,
+        index: index::store::Store::new(Arc::clone(&redis)),
+        redis,
         directory: Directory::new(catalogue),
         key: config.deployment_key().map_err(fault)?,
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),

@@ -62,8 +62,8 @@ impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let refused = |text: String| Self::new(Code::SignatureInvalid, text);
         match fault {
-            Fault::Missing(header) => Self { field: Some(header), ..refused(format!("the signature is missing: {header}")) },
-            Fault::Malformed(header) => Self { field: Some(header), ..refused(format!("{header} cannot be read")) },
+            Fault::Missing(header) => Self { field: Some(header.into()), ..refused(format!("the signature is missing: {header}")) },
+            Fault::Malformed(header) => Self { field: Some(header.into()), ..refused(format!("{header} cannot be read")) },
             Fault::Expired => Self::new(Code::SignatureExpired, "the time of the signature is too far from now"),
             Fault::Wrong => refused("the signature is not the trigger's for this body".to_owned()),
             Fault::Key => Self {

@@ -120,7 +120,7 @@ impl State {
 impl From<Status> for State {
     fn from(status: Status) -> Self {
         match status {
-            Status::Queued | Status::Running => Self::Running,
+            Status::Scheduled | Status::Queued | Status::Running => Self::Running,
             Status::Waiting => Self::Waiting,
             Status::Completed => Self::Completed,
             Status::Failed | Status::Expired => Self::Failed,

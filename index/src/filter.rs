@@ -1,5 +1,7 @@
 //! Which entries a list wants: pure.
 
+use std::collections::BTreeSet;
+
 use proto::id::ConversationId;
 use proto::subject;
 use serde_json::{Map, Value, json};
@@ -48,6 +50,8 @@ pub struct Conversations {
     pub meta: Vec<MetaIs>,
     /// With these words in name, description, meta or id, in lower case.
     pub words: Option<String>,
+    /// Those that have the words in a message.
+    pub said_in: BTreeSet<String>,
     /// Made at or after, in milliseconds since 1970.
     pub from_ms: Option<i64>,
     /// Made at or before, in milliseconds since 1970.
@@ -100,7 +104,7 @@ impl Conversations {
                 let meta = meta_of(id, entry);
                 self.meta.iter().all(|wanted| wanted.holds(&meta))
             })
-            && self.words.as_deref().is_none_or(|words| has_words(id, entry, words))
+            && self.words.as_deref().is_none_or(|words| has_words(id, entry, words) || self.said_in.contains(&id.to_string()))
     }
 }
 

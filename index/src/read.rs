@@ -85,7 +85,7 @@ impl Store {
             None | Some(State::Completed) => key::of_trigger(key::EVENTS, trigger),
             Some(state) => key::of_status(state.name(), trigger),
         };
-        let page = Page::of(wanted, Source::Log, key::EVENTS, set);
+        let page = Page::of(wanted, Source::Log, key::EVENTS, set).placed(key::of_trigger(key::EVENTS, trigger));
         let is_wanted = |event: &Event| state.is_none_or(|state| event.state == state);
         self.scan(page, wanted.take, SCAN_ENTRIES_MAX, |row| json::<Event>(&row.value).filter(is_wanted)).await
     }
@@ -93,6 +93,12 @@ impl Store {
     /// One event; none where the index does not know it.
     pub async fn event(&self, receipt: &str) -> Result<Option<Event>, Error> {
         Ok(self.entry(key::EVENTS, receipt).await?.and_then(|value| json(&value)))
+    }
+
+    /// Several events, those that the index does not know as none.
+    pub async fn known_events(&self, receipts: &[String]) -> Result<Vec<Option<Event>>, Error> {
+        let found = self.entries(key::EVENTS, receipts).await?;
+        Ok(found.into_iter().map(|value| value.and_then(|value| json(&value))).collect())
     }
 
     /// Calls that wait for somebody.

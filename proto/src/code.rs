@@ -80,6 +80,8 @@ codes! {
     InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
     /// The definition of a bot is not usable.
     DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
+    /// The cursor names no entry of the list.
+    CursorUnknown = "CUE0130", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.
@@ -142,6 +144,10 @@ codes! {
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
     /// What was asked cannot be put on record, so it was not done.
     Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is away.
+    IndexAway = "CUE0507", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is being built.
+    IndexBuilding = "CUE0508", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.

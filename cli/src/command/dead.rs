@@ -67,7 +67,7 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     let (client, context) = options.broker.streams().await?;
     match options.action {
         Action::List => list(&client).await,
-        Action::Show { id } => show(id, &letter::find(&client, id).await?.letter),
+        Action::Show { id } => show(id, &letter::find(&client, id).await?.content),
         Action::Replay { id } => {
             let receipt = replay(&client, &context, letter::find(&client, id).await?).await?;
             Ok(output::line(format!("receipt {receipt}"))?)
@@ -122,7 +122,7 @@ fn show(id: u64, letter: &DeadLetter) -> Result<(), Error> {
 }
 
 async fn replay(client: &async_nats::Client, context: &Context, found: Letter) -> Result<Receipt, Error> {
-    let Letter { id, letter, .. } = found;
+    let Letter { id, content: letter, .. } = found;
     let meant = letter::meant(id, &letter)?;
     if !exists(context, meant.session()).await.map_err(ReplayError::Configuration)? {
         return Err(letter::Error::Trigger { id, trigger: meant.session().trigger.clone() }.into());

@@ -7,7 +7,8 @@ use crate::key;
 use crate::store::{Source, Standing, Store};
 
 /// `KEYS[1]` what all keys begin with; `ARGV` the names of position and goal, the list, its set, the
-/// direction, the entry to go on behind, how many, the lowest and the highest creation.
+/// direction, the entry to go on behind, how many, the lowest and the highest creation, and two
+/// sets that know places of entries which are not in the set.
 /// Answers position, goal, whether the entry to go on behind has a place, then ids and values.
 const PAGE: &str = r"
 local P = KEYS[1] .. (redis.call('GET', KEYS[1] .. 'gen') or '0') .. ':'
@@ -21,7 +22,7 @@ if cursor ~= '' then
   if place then
     from = math.max(from, place + 1)
   else
-    local score = redis.call('ZSCORE', P .. ARGV[3] .. ':all', cursor) or redis.call('ZSCORE', P .. ARGV[3] .. ':gone', cursor)
+    local score = redis.call('ZSCORE', P .. ARGV[10], cursor) or redis.call('ZSCORE', P .. ARGV[11], cursor)
     if not score then out[3] = '0' return out end
     place = down and redis.call('ZCOUNT', set, '(' .. score, '+inf') or redis.call('ZCOUNT', set, '-inf', '(' .. score)
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', set, score, score)) do
@@ -75,6 +76,8 @@ pub(super) struct Page {
     source: Source,
     list: &'static str,
     set: String,
+    /// Where entries that are not in the set have their places.
+    places: String,
     order: Order,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
@@ -95,7 +98,12 @@ impl Page {
     /// The beginning of what is wanted.
     pub(super) fn of(wanted: &Wanted, source: Source, list: &'static str, set: String) -> Self {
         let cursor = wanted.cursor.clone().unwrap_or_default();
-        Self { source, list, set, order: wanted.order, from_ms: None, to_ms: None, cursor, count: wanted.take }
+        Self { source, list, set, places: key::all(list), order: wanted.order, from_ms: None, to_ms: None, cursor, count: wanted.take }
+    }
+
+    /// Entries that are not in the set have their places there.
+    pub(super) fn placed(self, places: String) -> Self {
+        Self { places, ..self }
     }
 
     /// Only entries that were made between.
@@ -110,7 +118,8 @@ impl Page {
         let (found,): (Vec<Vec<u8>>,) = store
             .call(PAGE, |command| {
                 command.arg(self.source.position()).arg(self.source.goal()).arg(self.list).arg(&self.set).arg(order);
-                command.arg(&self.cursor).arg(self.count).arg(bound(self.from_ms, "-inf")).arg(bound(self.to_ms, "+inf"))
+                command.arg(&self.cursor).arg(self.count).arg(bound(self.from_ms, "-inf")).arg(bound(self.to_ms, "+inf"));
+                command.arg(&self.places).arg(key::gone(self.list))
             })
             .await?;
         let mut found = found.into_iter();
@@ -140,11 +149,19 @@ pub(super) fn complete(standing: &Standing) -> Result<(), Error> {
 impl Store {
     /// One entry of a hash.
     pub(super) async fn entry(&self, hash: &str, field: &str) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.entries(hash, &[field.to_owned()]).await?.pop().flatten())
+    }
+
+    /// Entries of a hash.
+    pub(super) async fn entries(&self, hash: &str, fields: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let standing = self.standing(Source::Log).await?;
         complete(&standing)?;
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut pipeline = redis::pipe();
-        pipeline.cmd("HGET").arg(format!("{}{hash}", key::generation(&standing.generation))).arg(field);
-        let (found,): (Option<Vec<u8>>,) = self.redis().run(&pipeline).await?;
+        pipeline.cmd("HMGET").arg(format!("{}{hash}", key::generation(&standing.generation))).arg(fields);
+        let (found,): (Vec<Option<Vec<u8>>>,) = self.redis().run(&pipeline).await?;
         Ok(found)
     }
 }
