@@ -91,11 +91,23 @@ pub async fn last_of_each(client: &Client, stream: &str, subjects: &[String]) ->
     many(client, stream, json!({ "multi_last": subjects, "batch": subjects.len() }).to_string()).await
 }
 
-async fn many(client: &Client, stream: &str, query: String) -> Result<Vec<Stored>, Error> {
+/// The same, ended early by the message that reaches so many bytes.
+pub async fn batch_within(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    (batch, bytes): (usize, usize),
+) -> Result<Vec<Stored>, Error> {
+    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch},"max_bytes":{bytes}}}"#, from.max(1));
+    many(client, stream, body).await
+}
+
+async fn many(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let target = format!("$JS.API.DIRECT.GET.{stream}");
-    client.publish_with_reply(target, inbox, query.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
+    client.publish_with_reply(target, inbox, body.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let mut found = Vec::new();
     loop {
         let answer = tokio::time::timeout(READ_DEADLINE, answers.next()).await.map_err(|_| Error::Late)?;

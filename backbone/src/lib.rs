@@ -8,6 +8,7 @@
 //! - [`direct`]: reads by subject, from any replica or from the leader;
 //! - [`delivery`]: what the reply subject of a delivery says;
 //! - [`journal`]: reads of the conversation log;
+//! - [`letter`]: dead letters, read and sent again;
 //! - [`receipt`]: the status of an event, from the streams alone;
 //! - [`alarm`]: the timers of schedules;
 //! - [`later`]: single events that come later;
@@ -25,6 +26,7 @@ pub mod delivery;
 pub mod direct;
 pub mod journal;
 pub mod later;
+pub mod letter;
 pub mod logging;
 pub mod nats;
 pub mod publish;

@@ -17,6 +17,7 @@
 //! - [`list`]: lists, in every form;
 //! - [`kind`]: what all kinds of resources are done to;
 //! - [`shared`]: what the operations of several groups say alike;
+//! - [`indexed`]: what lists have in common that are read from the index;
 //! - the groups.
 
 pub(crate) mod operation;
@@ -30,17 +31,26 @@ pub(crate) mod page;
 pub(crate) mod list;
 pub(crate) mod kind;
 pub(crate) mod shared;
+mod indexed;
 
 // The groups, in the order of the reference.
 mod event;
 mod trigger;
+mod trigger_event;
+mod dead;
+mod approval;
 mod bot;
 mod skillset;
 mod ability;
 mod secret;
 pub(crate) mod contact;
+mod contact_erase;
 mod conversation;
+mod conversation_list;
+mod event_log;
+mod usage;
 mod platform;
+mod system;
 mod health;
 
 use operation::Operation;
@@ -52,17 +62,27 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let mut all = event::operations();
-    all.extend(trigger::operations());
-    all.extend(bot::operations());
-    all.extend(skillset::operations());
-    all.extend(ability::operations());
-    all.extend(secret::operations());
-    all.extend(contact::operations());
-    all.extend(conversation::operations());
-    all.extend(platform::operations());
-    all.extend(health::operations());
-    all
+    let groups = [
+        event::operations(),
+        trigger::operations(),
+        trigger_event::operations(),
+        dead::operations(),
+        approval::operations(),
+        bot::operations(),
+        skillset::operations(),
+        ability::operations(),
+        secret::operations(),
+        contact::operations(),
+        contact_erase::operations(),
+        conversation::operations(),
+        conversation_list::operations(),
+        event_log::operations(),
+        usage::operations(),
+        platform::operations(),
+        system::operations(),
+        health::operations(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 #[cfg(test)]

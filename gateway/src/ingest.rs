@@ -132,6 +132,12 @@ impl Submission {
         Self { session, event, trace, message_id: Some(message_id), due_ms: None, is_refusable: trigger.busy == Busy::Reject }
     }
 
+    /// Addresses an event to a session that is known, however busy that is.
+    pub(crate) fn of_session(door: &Door, session: SessionKey, event: Event, key: Option<&Key>) -> Self {
+        let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
+        Self { session, event, trace: None, message_id, due_ms: None, is_refusable: false }
+    }
+
     /// Publishes it, unless it is known already.
     pub(crate) async fn send(self, door: &Arc<Door>) -> Result<Accepted, ApiError> {
         let sent = match &self.message_id {

@@ -17,7 +17,8 @@
 //! - [`ending`]: how the end of a turn is told;
 //! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
 //! - [`patch`]: changes of what is known of a conversation, and of its messages;
-//! - [`idempotency`]: keys, digests and message ids.
+//! - [`idempotency`]: keys, digests and message ids;
+//! - [`worker`]: what workers show of themselves.
 
 pub mod limit;
 pub mod code;
@@ -36,3 +37,4 @@ pub mod ending;
 pub mod resource;
 pub mod patch;
 pub mod idempotency;
+pub mod worker;

@@ -8,7 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
-use crate::role::{self, Role};
+use crate::role::Role;
 use crate::settings::{self, Settings};
 
 /// All settings of a worker.
@@ -20,8 +20,8 @@ pub struct Config {
     /// Where Redis is.
     #[command(flatten)]
     pub redis: config::Redis,
-    /// What it does.
-    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_value = "turns,index,deliver")]
+    /// What this process does: `turns`, `index` (keeps the lists), `deliver` (tells where turns' ends are wanted).
+    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_values_t = Role::ALL)]
     pub roles: Vec<Role>,
     /// How many turns run at once.
     #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
@@ -52,7 +52,7 @@ impl Config {
         Self {
             nats,
             redis,
-            roles: role::ALL.to_vec(),
+            roles: Role::ALL.to_vec(),
             turns: limit::TURNS_MAX,
             egress_allow: Vec::new(),
             settings_file: None,
@@ -72,11 +72,19 @@ impl Config {
         }
     }
 
+    /// Whether this process does something.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// All faults that the settings have together.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
         if self.turns == 0 || self.turns > limit::MAILBOXES_MAX {
             faults.push(format!("--turns {} must be between 1 and {}", self.turns, limit::MAILBOXES_MAX));
+        }
+        if self.roles.is_empty() {
+            faults.push("--roles must name at least one of turns, index and deliver".to_owned());
         }
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());

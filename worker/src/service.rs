@@ -18,6 +18,7 @@ use model::jitter::Seeded;
 use model::providers::Providers;
 use outbox::service::Parts;
 use proto::id::WorkerId;
+use proto::worker::Card;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +38,7 @@ use crate::desk::Desk;
 use crate::keeper::Keeper;
 use crate::pause;
 use crate::port::{Clock as _, Leases as _, Ports, Tasks};
-use crate::role::Role;
+use crate::role::{self, Role};
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::upkeep;
@@ -102,8 +103,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
     let kit = kit(settings, egress.clone(), &client)?;
     let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
-    let deliver_ended =
-        if config.roles.contains(&Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
+    let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
@@ -117,11 +117,21 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
-    if config.roles.contains(&Role::Turns) {
+    if config.has(Role::Turns) {
         take_turns(&desk, &client, &catalogue, (&offers, &intake_ended));
     } else {
         intake_ended.cancel();
     }
+    if config.has(Role::Index) {
+        role::index::start(&tasks, &id, (&client, &redis, &catalogue), shutdown.clone());
+    }
+    let shown = Card {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roles: config.roles.iter().map(ToString::to_string).collect(),
+        turns: config.turns,
+        started_at: SystemClock.now_ms(),
+    };
+    role::card::start(&tasks, id.clone(), (redis, Arc::new(SystemClock)), shown, shutdown);
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
     Ok(Running { id, desk, client, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
 }

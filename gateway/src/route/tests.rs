@@ -30,11 +30,13 @@ async fn router() -> Router {
     let nats = backbone::config::Nats { url: "nats://127.0.0.1:1".into(), creds: None };
     let client = backbone::nats::connect(&nats, "test").await.unwrap();
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
+    let redis = Arc::new(Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap());
     super::router(
         Arc::new(Door {
             context: topology::context(&client),
             client,
-            redis: Arc::new(Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap()),
+            index: index::store::Store::new(Arc::clone(&redis)),
+            redis,
             directory: Directory::new(catalogue),
             key: DeploymentKey::parse(&[1; 16]).unwrap(),
             master: MasterKey::derive(&DeploymentKey::parse(&[1; 16]).unwrap()).unwrap(),
