@@ -9,6 +9,7 @@
 //! - [`operation`]: what an entry of the table says;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
+//! - [`document`]: the OpenAPI document, made from the table;
 //! - [`id`]: ids of what the API makes;
 //! - [`given`]: fields that may be left out, cleared, or given;
 //! - [`notes`]: what every resource can be given;
@@ -22,6 +23,7 @@
 pub(crate) mod operation;
 pub(crate) mod call;
 mod dispatch;
+mod document;
 pub(crate) mod id;
 pub(crate) mod given;
 pub(crate) mod notes;
@@ -42,6 +44,7 @@ pub(crate) mod contact;
 mod conversation;
 mod platform;
 mod health;
+mod reference;
 
 use operation::Operation;
 
@@ -62,6 +65,7 @@ pub(crate) fn table() -> Vec<Operation> {
     all.extend(conversation::operations());
     all.extend(platform::operations());
     all.extend(health::operations());
+    all.extend(reference::operations());
     all
 }
 
