@@ -86,7 +86,10 @@ pub(super) fn operation() -> Operation {
         .says("Abilities", "Do what an ability does, once")
         .more("Waits up to 60 s for its end. It has the effects that the ability has.")
         .takes::<Body>(json!({ "input": "{\"id\":\"7\"}" }))
-        .answers(Answer::Stream { object: Form::of::<Told>(outcome), line: Form::of::<Value>(line) })
+        .answers(Answer::Stream {
+            object: Form::of::<Told>(outcome),
+            line: Form { schema: |_| schemars::json_schema!({ "type": "object", "required": ["type", "data"] }), example: line },
+        })
         .refuses(&[
             Code::FieldInvalid,
             Code::FieldUnknown,

@@ -31,10 +31,10 @@ pub(super) struct Body {
     #[schemars(length(max = 8192))]
     description: Given<String>,
     /// The mail address.
-    #[schemars(length(max = 254), regex(pattern = "^([^@\\\\s]+@[^@\\\\s]+)?$"))]
+    #[schemars(length(max = 254), regex(pattern = "^([!-?A-~]+@[!-?A-~]+)?$"))]
     email: Given<String>,
     /// The telephone number.
-    #[schemars(length(max = 40), regex(pattern = "^([+]?[0-9]{3,20})?$"))]
+    #[schemars(length(max = 40), regex(pattern = "^([+]?[0-9](?:[ .()/-]?[0-9]){2,19})?$"))]
     phone: Given<String>,
     /// What it is called.
     #[schemars(length(max = 256))]
