@@ -9,6 +9,7 @@
 //! - [`operation`]: what an entry of the table says;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
+//! - [`document`]: the OpenAPI document, made from the table;
 //! - [`id`]: ids of what the API makes;
 //! - [`given`]: fields that may be left out, cleared, or given;
 //! - [`notes`]: what every resource can be given;
@@ -23,6 +24,7 @@
 pub(crate) mod operation;
 pub(crate) mod call;
 mod dispatch;
+mod document;
 pub(crate) mod id;
 pub(crate) mod given;
 pub(crate) mod notes;
@@ -52,6 +54,7 @@ mod usage;
 mod platform;
 mod system;
 mod health;
+mod reference;
 
 use operation::Operation;
 
@@ -81,6 +84,7 @@ pub(crate) fn table() -> Vec<Operation> {
         platform::operations(),
         system::operations(),
         health::operations(),
+        reference::operations(),
     ];
     groups.into_iter().flatten().collect()
 }
