@@ -8,6 +8,7 @@
 //! - [`direct`]: reads by subject, from any replica or from the leader;
 //! - [`delivery`]: what the reply subject of a delivery says;
 //! - [`journal`]: reads of the conversation log;
+//! - [`edits`]: messages that were changed;
 //! - [`receipt`]: the status of an event, from the streams alone;
 //! - [`catalogue`]: the validated configuration in memory, last good wins;
 //! - [`redis`]: the connection to Redis, every call bounded;
@@ -20,6 +21,7 @@ pub mod chance;
 pub mod config;
 pub mod delivery;
 pub mod direct;
+pub mod edits;
 pub mod journal;
 pub mod logging;
 pub mod nats;

@@ -136,6 +136,9 @@ pub(crate) async fn admit(door: &Door, access: Access, id: &str, headers: &Heade
         (Access::Trigger(_) | Access::Event, _) => {
             let conversation: Option<ConversationId> = id.parse().ok();
             let id = conversation.as_ref().map_or(id, |conversation| conversation.session.trigger.as_str());
+            if id == proto::subject::DIRECT && conversation.is_some() {
+                return Err(refused("an API token is needed: Authorization: Bearer <token>"));
+            }
             let trigger = door.directory.trigger(Some(id)).await?;
             if access == Access::Event {
                 may_send(&trigger, headers)?;
