@@ -37,7 +37,10 @@ mod trigger;
 mod bot;
 mod skillset;
 mod ability;
+mod secret;
+pub(crate) mod contact;
 mod conversation;
+mod platform;
 mod health;
 
 use operation::Operation;
@@ -54,7 +57,10 @@ pub(crate) fn table() -> Vec<Operation> {
     all.extend(bot::operations());
     all.extend(skillset::operations());
     all.extend(ability::operations());
+    all.extend(secret::operations());
+    all.extend(contact::operations());
     all.extend(conversation::operations());
+    all.extend(platform::operations());
     all.extend(health::operations());
     all
 }
