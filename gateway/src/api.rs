@@ -40,6 +40,8 @@ mod ability;
 mod secret;
 pub(crate) mod contact;
 mod conversation;
+mod message;
+mod channel;
 mod platform;
 mod health;
 
@@ -60,6 +62,8 @@ pub(crate) fn table() -> Vec<Operation> {
     all.extend(secret::operations());
     all.extend(contact::operations());
     all.extend(conversation::operations());
+    all.extend(message::operations());
+    all.extend(channel::operations());
     all.extend(platform::operations());
     all.extend(health::operations());
     all
