@@ -8,6 +8,7 @@
 //! - [`direct`]: reads by subject, from any replica or from the leader;
 //! - [`delivery`]: what the reply subject of a delivery says;
 //! - [`journal`]: reads of the conversation log;
+//! - [`edits`]: messages that were changed;
 //! - [`letter`]: dead letters, read and sent again;
 //! - [`receipt`]: the status of an event, from the streams alone;
 //! - [`alarm`]: the timers of schedules;
@@ -24,6 +25,7 @@ pub mod chance;
 pub mod config;
 pub mod delivery;
 pub mod direct;
+pub mod edits;
 pub mod journal;
 pub mod later;
 pub mod letter;

@@ -51,6 +51,8 @@ mod conversation;
 mod conversation_list;
 mod event_log;
 mod usage;
+mod message;
+mod channel;
 mod platform;
 mod system;
 mod health;
@@ -79,6 +81,8 @@ pub(crate) fn table() -> Vec<Operation> {
         contact_erase::operations(),
         conversation::operations(),
         conversation_list::operations(),
+        message::operations(),
+        channel::operations(),
         event_log::operations(),
         usage::operations(),
         platform::operations(),

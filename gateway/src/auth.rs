@@ -281,7 +281,11 @@ async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) ->
     if matches!(caller, Caller::Token(_)) {
         return of_scope(&caller, scope).map(|()| caller);
     }
-    let trigger = door.directory.trigger(Some(&trigger_in(id))).await?;
+    let named = trigger_in(id);
+    if named == proto::subject::DIRECT && named != id {
+        return Err(refused("an API token is needed: Authorization: Bearer <token>"));
+    }
+    let trigger = door.directory.trigger(Some(&named)).await?;
     if has_secret(door, &trigger, headers).await? {
         Ok(Caller::Trigger(trigger.id.clone()))
     } else {

@@ -132,10 +132,11 @@ impl Submission {
         Self { session, event, trace, message_id: Some(message_id), due_ms: None, is_refusable: trigger.busy == Busy::Reject }
     }
 
-    /// Addresses an event to a session that is known, however busy that is.
-    pub(crate) fn of_session(door: &Door, session: SessionKey, event: Event, key: Option<&Key>) -> Self {
+    /// Addresses an event for a session that is known already; a key makes a repeat one event.
+    pub(crate) fn to(door: &Door, session: SessionKey, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
+        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
         let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
-        Self { session, event, trace: None, message_id, due_ms: None, is_refusable: false }
+        Self { session, event, trace, message_id, due_ms: None, is_refusable: false }
     }
 
     /// Publishes it, unless it is known already.

@@ -38,7 +38,7 @@
 //! - [`fetch`]: the handler that tells it;
 //! - [`speak`]: what somebody outside says to a turn;
 //! - [`place`]: places in a session's log, as readers name them;
-//! - [`conversation`]: the messages of a conversation;
+//! - [`conversation`]: conversations, read and changed;
 //! - [`clock`]: the broker's clock;
 //! - [`follow`]: a conversation, or an event's turn, as it goes on;
 //! - [`ready`]: whether this process can do its work.

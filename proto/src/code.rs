@@ -126,8 +126,6 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
-    /// The turn did not end while the caller could wait.
-    WaitOver = "CUE0413", 408, "TIMEOUT", Never;
     /// The conversation cannot be changed like that now.
     ChangeRefused = "CUE0414", 409, "CONFLICT", Never;
     /// The resource was changed by somebody else meanwhile.

@@ -127,6 +127,12 @@ async fn ensure(call: Call) -> Result<Response, ApiError> {
     give(&json!({ "id": id.as_str() }))
 }
 
+/// The contact with a body's fingerprint, made where there is none.
+pub(crate) async fn ensured(call: &Call, fields: serde_json::Map<String, serde_json::Value>) -> Result<ContactId, ApiError> {
+    let body: body::Body = super::call::read(serde_json::Value::Object(fields).to_string().as_bytes())?;
+    made(call, body).await.map(|(id, _)| id)
+}
+
 /// A contact as a body says, where there is none with its fingerprint; whether it was made.
 async fn made(call: &Call, body: body::Body) -> Result<(ContactId, bool), ApiError> {
     let now_ms = kind::now_ms(&call.door).await?;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use backbone::journal::Entry;
-use proto::answer::{Answer, Kind};
+use proto::answer::{self, Answer, Kind};
 use proto::id::EventSeq;
 use proto::message;
 use proto::record::{Conversation, Record, Step as RecordStep};
@@ -48,7 +48,7 @@ impl Drain<'_> {
         }
         let what = match &answer.kind {
             // Records between two turns of no conversation have this.
-            _ if answer.event.seq == 0 => Err("there is no such conversation".to_owned()),
+            _ if answer.event.seq == 0 => Err(answer::NO_CONVERSATION.to_owned()),
             Kind::Describe(describe) => self.describe(turn, answer.event, describe).await?,
             Kind::Edit(edit) => self.edit(turn, answer.event, edit).await?,
             _ => self.erase(answer.event).await?,
@@ -104,7 +104,7 @@ impl Drain<'_> {
             Some((conversation, event, direct)) => self.settings(&conversation, event, direct).await?,
             None => match self.earlier(opening).await? {
                 Some((_, settings)) => settings.map(Arc::new),
-                None => return Ok(Err("there is no such conversation".to_owned())),
+                None => return Ok(Err(answer::NO_CONVERSATION.to_owned())),
             },
         };
         let patch = match object(&describe.patch) {
@@ -117,10 +117,10 @@ impl Drain<'_> {
 
     async fn edit(&mut self, turn: Option<&Open>, opening: EventSeq, edit: &Edit) -> Result<Result<What, Refused>, Stop> {
         let Some((before, concerns, event)) = self.before(edit.seq).await? else {
-            return Ok(Err("there is no such message".to_owned()));
+            return Ok(Err(answer::NO_MESSAGE.to_owned()));
         };
         if concerns != opening {
-            return Ok(Err("there is no such message".to_owned()));
+            return Ok(Err(answer::NO_MESSAGE.to_owned()));
         }
         if turn.is_some_and(|turn| turn.event == event) {
             return Ok(Err("the message belongs to a turn that is under way: call it off first, or wait for its end".to_owned()));
@@ -260,7 +260,7 @@ impl Drain<'_> {
 fn edited(edit: &Edit, before: Before, last: u64) -> Result<Edited, Refused> {
     let Before { notes: mut messages, at_ms, event, usage, status, settings } = before;
     let index = usize::try_from(edit.index).unwrap_or(usize::MAX);
-    let note = messages.get_mut(index).filter(|note| !note.removed).ok_or("there is no such message")?;
+    let note = messages.get_mut(index).filter(|note| !note.removed).ok_or(answer::NO_MESSAGE)?;
     *note = if edit.remove {
         Note { removed: true, ..Note::default() }
     } else {

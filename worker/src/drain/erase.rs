@@ -1,5 +1,6 @@
 //! The end of a conversation that is deleted, with all that was said in it.
 
+use proto::answer::NO_CONVERSATION;
 use proto::id::EventSeq;
 use proto::record::{Record, Step as RecordStep};
 use proto::wire::changed::What;
@@ -14,7 +15,7 @@ impl Drain<'_> {
             Some(last) => Some(last.base),
             None => self.earlier(opening).await?.map(|(conversation, _)| conversation.base),
         };
-        Ok(base.map(|base| What::Erased(Erased { base })).ok_or_else(|| "there is no such conversation".to_owned()))
+        Ok(base.map(|base| What::Erased(Erased { base })).ok_or_else(|| NO_CONVERSATION.to_owned()))
     }
 
     /// Deletes the records of a conversation and the dead letters of its events; the letters go first, for the records name them.
