@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq, SessionKey};
-use proto::resource::{Resource, SecretDigest, Trigger};
 use proto::record::{Conversation, Record, RecordId, Revisions, Step};
+use proto::resource::{Resource, SecretDigest, Trigger};
 use proto::{subject, wire};
 
 /// How many publishes are under way at once.
@@ -62,7 +62,8 @@ pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) 
         let at_ms = 1_790_000_000_000 + i64::try_from(number).unwrap_or_default();
         let contact = wire::Contact { name: String::new(), email: format!("somebody{}@example.com", number % 1_000), phone: String::new() };
         let input = wire::Input { text: "order 42 has been paid, what now?".into(), contact: Some(contact), ..wire::Input::default() };
-        let completed = wire::Completed { input: Some(input), reply: "done".into(), usage: vec![usage.clone()], ..wire::Completed::default() };
+        let completed =
+            wire::Completed { input: Some(input), reply: "done".into(), usage: vec![usage.clone()], ..wire::Completed::default() };
         let record = Record {
             id: RecordId([1; 16]),
             event,
@@ -80,7 +81,10 @@ pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) 
             step: Some(Step::Completed(completed)),
         };
         // A token as gateways make them.
-        let session = SessionKey { trigger: format!("t{}", number % triggers).parse().expect("a trigger id"), token: proto::session::token(&number.to_string()) };
+        let session = SessionKey {
+            trigger: format!("t{}", number % triggers).parse().expect("a trigger id"),
+            token: proto::session::token(&number.to_string()),
+        };
         (subject::log(&session), record.encode())
     };
     publish(context, (0..total).map(record)).await
@@ -90,7 +94,11 @@ pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) 
 pub(crate) async fn triggers(context: &Context, total: u64) -> anyhow::Result<()> {
     let entry = |number: u64| {
         let secret = Some(SecretDigest::of(&format!("secret-{number}")));
-        let trigger = Trigger { name: format!("Trigger {number}"), secret, ..Trigger::new(format!("t{number}").parse().expect("a trigger id"), Some("bench".parse().expect("a bot id"))) };
+        let trigger = Trigger {
+            name: format!("Trigger {number}"),
+            secret,
+            ..Trigger::new(format!("t{number}").parse().expect("a trigger id"), Some("bench".parse().expect("a bot id")))
+        };
         let resource = Resource::Trigger(trigger);
         (format!("$KV.{}.{}", subject::RESOURCES, resource.key()), resource.encode())
     };

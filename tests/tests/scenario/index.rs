@@ -157,8 +157,9 @@ async fn without_redis_lists_are_refused_and_nothing_else_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_are_listed_by_status_called_off_together_and_run_again() {
-    let bot = scripted("slow", json!({ "latency": "1500ms" }));
-    let system = system().with(bot).with(trigger("orders").bot("slow")).workers(1, &Setup::here().turns(1)).gateways(1, &Setup::here()).start().await;
+    let bot = scripted("slow", json!({ "latency": "700ms" }));
+    let system =
+        system().with(bot).with(trigger("orders").bot("slow")).workers(1, &Setup::here()).gateways(1, &Setup::here()).start().await;
     let first = system.call("orders").said("one", "first").send().await.receipt();
     for number in 0..6 {
         system.call("orders").said("one", &format!("later {number}")).send().await.receipt();
@@ -193,6 +194,7 @@ async fn events_are_listed_by_status_called_off_together_and_run_again() {
     assert!(cancelled >= 5, "{}", ended.body);
     assert_eq!(ids(&listed(&system, "/integration/trigger/orders/event/list?status=cancelled", cancelled).await).len(), cancelled);
     let again = post(&system, &format!("/integration/trigger/orders/event/{first}/rerun"), &json!({})).send().await.receipt();
+    system.ledger().note(again.clone());
     assert_eq!(again.session, first.session);
     let fetched = async || Some(system.fetch(&again).send().await.ok()).filter(|answer| answer.str("/status") == "completed");
     assert_eq!(eventually("it has run again", SOON, fetched).await.told(), ["user:first", "bot:first"]);
@@ -221,6 +223,7 @@ async fn dead_letters_are_listed_and_sent_again_as_what_they_were() {
     })
     .await;
     let receipt: Receipt = again.str("/id").parse().unwrap();
+    system.ledger().note(receipt.clone());
     let done = async || Some(system.fetch(&receipt).send().await.ok()).filter(|answer| answer.str("/status") == "completed");
     assert_eq!(eventually("it has run", SOON, done).await.told(), ["user:hi", "bot:hi"]);
     // An answer goes where answers go: it is closed in the log and no event comes of it.
@@ -230,6 +233,7 @@ async fn dead_letters_are_listed_and_sent_again_as_what_they_were() {
     assert!(matches!(&log[1].record.step, Some(proto::record::Step::Received(received)) if received.unwanted));
     let many = post(&system, "/dead/replay", &json!({ "triggerId": "orders" })).send().await.ok();
     assert_eq!((many.body["replayed"].as_u64(), many.body.get("cursor")), (Some(1), None));
+    system.ledger().note(many.str("/items/0/eventId").parse().unwrap());
     let doubled = async || Some(get(&system, "/dead/list?triggerId=orders").send().await.ok()).filter(|list| items(list).len() == 2);
     eventually("what cannot be read is buried again", SOON, doubled).await;
     system.take_dead().await;
