@@ -157,6 +157,11 @@ impl Catalogue {
         matches!(tokio::time::timeout(deadline, view.wait_for(is_known)).await, Ok(Ok(_)))
     }
 
+    /// Every later state, for whoever follows it: the newest is always at hand.
+    pub fn follow(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.view.clone()
+    }
+
     /// A trigger as this process knows it.
     pub fn trigger(&self, id: &TriggerId) -> Option<Arc<Revised<Trigger>>> {
         self.view.borrow().as_ref()?.triggers.get(id).cloned()

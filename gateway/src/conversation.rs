@@ -14,6 +14,7 @@ use backbone::journal;
 use proto::code::Code;
 use proto::id::ConversationId;
 use proto::message::Message;
+use proto::resource::Scope;
 use serde::Serialize;
 
 use crate::api_error::ApiError;
@@ -61,9 +62,10 @@ pub(crate) async fn admit(door: &Door, id: &str, headers: &HeaderMap) -> Result<
     let id: ConversationId = id.parse().map_err(|_| unknown())?;
     let trigger = door.directory.trigger(Some(id.session.trigger.as_str())).await;
     let trigger = trigger.map_err(|error| if error.code == Code::TriggerUnknown { unknown() } else { error })?;
-    if let Err(error) = auth::may_read(&trigger, door.api_token.as_ref(), headers) {
-        let is_foreign = auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
-        return Err(if is_foreign { unknown() } else { error });
+    if let Err(error) = auth::admit_to(door, &trigger, Scope::Read, headers).await {
+        let is_refused = matches!(error.code, Code::NotAuthenticated | Code::TriggerForeign);
+        let is_foreign = error.code == Code::TriggerForeign || auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
+        return Err(if is_refused && is_foreign { unknown() } else { error });
     }
     Ok(id)
 }

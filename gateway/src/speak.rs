@@ -22,6 +22,7 @@ use proto::code::Code;
 use proto::id::Receipt;
 use proto::idempotency::{self, Key};
 use proto::limit::{ANSWER_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::resource::Scope;
 use proto::status::Status;
 use proto::{header, subject};
 use serde_json::json;
@@ -31,8 +32,9 @@ use crate::body::Reader;
 use crate::door::Door;
 use crate::fetch::{self, unreadable};
 use crate::ingest::{self, Accepted};
+use crate::later::{self, Off};
 use crate::wait::{self, Watch};
-use crate::{auth, progress, route};
+use crate::{progress, route};
 
 mod pending;
 mod words;
@@ -44,6 +46,17 @@ type Place = Result<Path<(String, String)>, PathRejection>;
 
 /// Calls a turn off.
 pub(crate) async fn cancel(State(door): State<Arc<Door>>, place: Place, request: Request) -> Response {
+    let place = match place {
+        Ok(Path((trigger, receipt))) if receipt.starts_with("tmr.") => {
+            let Ok(timer) = receipt.parse() else { return door.refuse(fetch::unknown()) };
+            match Box::pin(later::call_off(&door, &trigger, &timer, request.headers())).await {
+                Ok(Off::TakenBack(told)) => return route::json(StatusCode::OK, told.to_string()),
+                Ok(Off::Event(event)) => Ok(Path((trigger, event.to_string()))),
+                Err(error) => return door.refuse(error),
+            }
+        }
+        place => place,
+    };
     take(&door, place, request, Form::Cancel).await
 }
 
@@ -90,7 +103,7 @@ async fn said<'a>(
     form: Form,
 ) -> Result<(Accepted, Status, Option<Watch<'a>>), ApiError> {
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
-    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, auth::may_speak).await?;
+    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
     let body = reader.read(ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;
@@ -146,7 +159,8 @@ async fn publish_to(door: &Door, receipt: &Receipt, said: Said) -> Result<(), Ap
     published.map(drop).map_err(|error| refusal(&error))
 }
 
-fn ended(status: Status, consequence: &str) -> ApiError {
+/// A turn to which nothing can be said any more.
+pub(crate) fn ended(status: Status, consequence: &str) -> ApiError {
     let status = serde_json::to_value(status).ok();
     let status = status.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
     ApiError::new(Code::TurnEnded, format!("the event is {status}: {consequence}"))

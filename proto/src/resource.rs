@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::limit::{QUIET_MAX, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
+use crate::subject::DIRECT;
 use crate::wire;
 pub use crate::wire::{Budget, Busy, CatchUp, Destination, Limits, Rate, Scope, Signature, SignatureScheme, State, Webhook};
 
@@ -37,6 +38,9 @@ pub enum Error {
     /// An id in it is not one.
     #[error(transparent)]
     Id(#[from] crate::id::Error),
+    /// The id is taken by what stands for no trigger.
+    #[error("the id {DIRECT} is reserved for conversations without a trigger")]
+    Reserved,
     /// An object in it is none.
     #[error("not an object")]
     Object(#[source] serde_json::Error),
@@ -164,13 +168,14 @@ impl Resource {
 
     /// Reads an entry; `None` where its key or kind is of a later version.
     pub fn decode(key: &str, bytes: Bytes) -> Result<Option<Self>, Error> {
+        use wire::resource::Kind;
+
         let Some((group, id)) = key.split_once('.') else { return Ok(None) };
         if !Self::GROUPS.contains(&group) {
             return Ok(None);
         }
         let wire::Resource { managed_by, kind, common } = wire::Resource::decode(bytes)?;
         let common = Common::parse(managed_by, common)?;
-        use wire::resource::Kind;
         Ok(Some(match (group, kind) {
             (_, None) => return Ok(None),
             ("trigger", Some(Kind::Trigger(message))) => Self::Trigger(Trigger::parse(id.parse()?, common, message)?),

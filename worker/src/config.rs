@@ -35,6 +35,12 @@ pub struct Config {
     /// The same, for a worker that is started from within a program.
     #[arg(skip)]
     pub settings: Option<Settings>,
+    /// What is sealed is read with these.
+    #[command(flatten)]
+    pub keys: config::Keys,
+    /// How ends of turns are delivered.
+    #[command(flatten)]
+    pub deliver: outbox::config::Config,
     /// How long a clean shutdown may take; Kubernetes' grace period must be longer.
     #[arg(long, env = "CUEPOINT_DRAIN_DEADLINE", value_parser = humantime::parse_duration, default_value = "25s")]
     pub drain_deadline: Duration,
@@ -51,6 +57,8 @@ impl Config {
             egress_allow: Vec::new(),
             settings_file: None,
             settings: None,
+            keys: config::Keys::default(),
+            deliver: outbox::config::Config::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
         }
     }
@@ -81,6 +89,8 @@ impl Config {
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());
         }
+        faults.extend(self.keys.master().err().map(|error| error.to_string()));
+        faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -10,6 +10,8 @@
 //! - [`position`], [`readback`], [`attempt`], [`conversation`], [`transcript`]: what the drain decides, pure;
 //! - [`turn`]: one turn as its records tell it, pure;
 //! - [`budget`]: what turns may take;
+//! - [`alarm`], [`firing`], [`keeper`]: schedules, and events that come later;
+//! - [`pause`]: triggers that stand still, and go on;
 //! - [`gate`]: how many turns run at once;
 //! - [`upkeep`]: renewal, progress and heartbeat;
 //! - [`scout`]: a trigger's backlog does not hold the others up;
@@ -22,6 +24,7 @@
 pub mod ability;
 pub mod adapter;
 pub mod adoption;
+pub mod alarm;
 pub mod attempt;
 pub mod bot;
 pub mod budget;
@@ -29,8 +32,11 @@ pub mod config;
 pub mod conversation;
 pub mod desk;
 pub mod drain;
+pub mod firing;
 pub mod gate;
+pub mod keeper;
 pub mod mailbox;
+pub mod pause;
 pub mod port;
 pub mod position;
 pub mod readback;

@@ -16,6 +16,7 @@ use egress::policy::Policy;
 use mcp::pool::Pool;
 use model::jitter::Seeded;
 use model::providers::Providers;
+use outbox::service::Parts;
 use proto::id::WorkerId;
 use proto::worker::Card;
 use tokio::time::Instant;
@@ -29,10 +30,13 @@ use crate::adapter::live::NatsLive;
 use crate::adapter::nats::Nats;
 use crate::adapter::redis::RedisLeases;
 use crate::adapter::system::{SystemChance, SystemClock};
+use crate::adapter::times::NatsTimes;
 use crate::adapter::{intake, offer, timer};
 use crate::bot::Kit;
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::keeper::Keeper;
+use crate::pause;
 use crate::port::{Clock as _, Leases as _, Ports, Tasks};
 use crate::role::{self, Role};
 use crate::roster::Roster;
@@ -70,6 +74,8 @@ pub struct Running {
     client: Client,
     leases: Arc<RedisLeases>,
     offers: CancellationToken,
+    /// Cancelled once nothing is being sent any more.
+    deliver_ended: CancellationToken,
     /// Cancelled once the intake has given back what it had not begun.
     intake_ended: CancellationToken,
     drain_deadline: Duration,
@@ -89,16 +95,21 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
     let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
-    let kit = kit(settings, egress, &client)?;
+    let key = config.keys.master().map_err(|error| Error::Config(vec![error.to_string()]))?;
     let tasks = Tasks::default();
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
+    let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
+    let kit = kit(settings, egress.clone(), &client)?;
+    let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
+    let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
         directory: Arc::new(Roster::new(catalogue.clone(), kit)),
         ledger: Arc::new(RedisLedger::new(Arc::clone(&redis), Arc::new(SystemClock))),
+        times: Arc::new(NatsTimes::new(client.clone(), catalogue.clone(), Arc::new(SystemClock))),
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
@@ -107,7 +118,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
     if config.has(Role::Turns) {
-        take((&desk, &client, &catalogue), &offers, intake_ended.clone(), shutdown.clone());
+        take_turns(&desk, &client, &catalogue, (&offers, &intake_ended));
     } else {
         intake_ended.cancel();
     }
@@ -122,27 +133,24 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     role::card::start(&tasks, id.clone(), (redis, Arc::new(SystemClock)), shown, shutdown);
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
+    Ok(Running { id, desk, client, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
 }
 
-/// Takes events and answers hand-overs, until `shutdown`.
-fn take(
-    (desk, client, catalogue): (&Arc<Desk>, &Client, &Catalogue),
-    offers: &CancellationToken,
-    intake_ended: CancellationToken,
-    shutdown: CancellationToken,
-) {
-    let tasks = &desk.ports.tasks;
+/// Starts what a worker does for turns and for what belongs to their time.
+fn take_turns(desk: &Arc<Desk>, client: &Client, catalogue: &Catalogue, (offers, intake_ended): (&CancellationToken, &CancellationToken)) {
+    let (tasks, shutdown) = (&desk.ports.tasks, &desk.shutdown);
     let (offers_client, offers_desk, offers_ended) = (client.clone(), Arc::clone(desk), offers.clone());
     tasks.spawn(async move {
         if let Err(error) = offer::answer(offers_client, offers_desk, offers_ended).await {
             tracing::error!(%error, "hand-overs cannot be answered");
         }
     });
-    tasks.spawn(timer::run(client.clone(), shutdown.clone()));
-    let intake_ends = intake_ended.drop_guard();
+    tasks.spawn(timer::run(client.clone(), desk.ports.clone(), shutdown.clone()));
+    tasks.spawn(Keeper::new(client.clone(), catalogue.clone(), Arc::clone(&desk.ports.clock)).run(shutdown.clone()));
+    tasks.spawn(pause::run(Arc::clone(desk), catalogue.clone(), shutdown.clone()));
     upkeep::start(desk);
-    let (client, desk, catalogue) = (client.clone(), Arc::clone(desk), catalogue.clone());
+    let intake_ends = intake_ended.clone().drop_guard();
+    let (client, catalogue, desk, shutdown) = (client.clone(), catalogue.clone(), Arc::clone(desk), shutdown.clone());
     tasks.spawn(async move {
         let _ends = intake_ends;
         tokio::select! {
@@ -152,6 +160,24 @@ fn take(
         }
         intake::run(client, desk, shutdown).await;
     });
+}
+
+/// The end of something that was never begun.
+fn ended() -> CancellationToken {
+    let ended = CancellationToken::new();
+    ended.cancel();
+    ended
+}
+
+/// Starts the role `deliver`; what it returns is cancelled once the role has ended.
+fn deliver(parts: Parts, config: outbox::config::Config, tasks: &Tasks, shutdown: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let ends = ended.clone().drop_guard();
+    tasks.spawn(async move {
+        let _ends = ends;
+        outbox::service::run(parts, config, shutdown).await;
+    });
+    ended
 }
 
 /// What bots are made with.
@@ -190,6 +216,7 @@ impl Running {
         let deadline = Instant::now() + self.drain_deadline;
         drop(tokio::time::timeout_at(deadline, self.intake_ended.cancelled()).await);
         let left = self.desk.drained(deadline).await;
+        drop(tokio::time::timeout_at(deadline, self.deliver_ended.cancelled()).await);
         self.offers.cancel();
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acks may not have reached the broker");

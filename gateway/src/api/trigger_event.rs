@@ -323,7 +323,7 @@ async fn rerun(call: Call) -> Result<Response, ApiError> {
     let subject = format!("event.{receipt}");
     let sending = async {
         let event = again(input);
-        Submission::at(&call.door, receipt.session.clone(), event, key.as_ref()).send(&call.door).await
+        Submission::of_session(&call.door, receipt.session.clone(), event, key.as_ref()).send(&call.door).await
     };
     let accepted = audit::on_record(&call.door, &call.caller.who(), Deed::of("event.rerun", &subject), sending).await?;
     give(&json!({ "id": accepted.receipt.to_string(), "session": accepted.receipt.session.token }))
