@@ -170,7 +170,7 @@ impl Indexer {
         loop {
             let mut standing = self.store.standing(source).await?;
             if let (Some(extent), Some(at)) = (extent, standing.at)
-                && (at.created != extent.created || at.seq > extent.last)
+                && self.is_foreign(source, at, extent).await?
             {
                 tracing::warn!(stream = stream_of(source), "the stream was made anew, and so is the index");
                 self.store.renew(&standing.generation).await?;
@@ -198,6 +198,15 @@ impl Indexer {
                 return Ok(moved);
             }
         }
+    }
+
+    /// Whether a position is one of another stream of the same name.
+    async fn is_foreign(&self, source: Source, at: Position, seen: Extent) -> Result<bool, Error> {
+        if at.created != seen.created {
+            return Ok(true);
+        }
+        // What came since the stream was looked at may have been read already.
+        Ok(at.seq > seen.last && at.seq > extent(&self.client, source).await?.last)
     }
 
     async fn batch(&mut self, source: Source, standing: &Standing, (stored, to): (Vec<Stored>, Position)) -> Result<bool, Error> {

@@ -11,6 +11,7 @@ mod dead;
 mod door;
 mod drain;
 mod epoch;
+mod index;
 mod key;
 mod kill;
 mod lean;
