@@ -14,6 +14,7 @@
 //! - [`filesystem`]: an MCP server that reads and writes files;
 //! - [`time`]: an MCP server that knows the time, by another SDK than the two before;
 //! - [`conformance`]: the test suite of the MCP specification;
+//! - [`signer`]: calls signed by the libraries of those who call;
 //! - [`smtp`]: a mail server that keeps what it is sent.
 
 pub mod aimock;
@@ -23,5 +24,6 @@ pub mod everything;
 pub mod filesystem;
 pub mod llmock;
 mod process;
+pub mod signer;
 pub mod smtp;
 pub mod time;

@@ -58,7 +58,7 @@ impl CommandLine {
     }
 }
 
-fn installed(path: &str) -> PathBuf {
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = Path::new(TOOLS).join(path);
     assert!(path.is_file(), "{} is missing: `make peers` puts it there", path.display());
     path

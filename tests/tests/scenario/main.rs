@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
+mod access;
 mod agent;
 mod busy;
 mod cancel;
@@ -18,9 +19,11 @@ mod order;
 mod peer;
 mod phantom;
 mod pin;
+mod rate;
 mod redis;
 mod refusal;
 mod secret;
+mod signature;
 mod threat;
 mod wait_for;
 mod world;
