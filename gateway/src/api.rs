@@ -15,6 +15,8 @@
 //! - [`format`]: the forms of an answer;
 //! - [`page`]: which items of a list are asked for;
 //! - [`list`]: lists, in every form;
+//! - [`kind`]: what all kinds of resources are done to;
+//! - [`shared`]: what the operations of several groups say alike;
 //! - the groups.
 
 pub(crate) mod operation;
@@ -26,10 +28,21 @@ pub(crate) mod notes;
 pub(crate) mod format;
 pub(crate) mod page;
 pub(crate) mod list;
+pub(crate) mod kind;
+pub(crate) mod shared;
 
 // The groups, in the order of the reference.
 mod event;
+mod trigger;
+mod bot;
+mod skillset;
+mod ability;
+mod secret;
+pub(crate) mod contact;
 mod conversation;
+mod platform;
+mod token;
+mod audit;
 mod health;
 
 use operation::Operation;
@@ -41,8 +54,19 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let groups = [event::operations(), conversation::operations(), health::operations()];
-    groups.into_iter().flatten().collect()
+    let mut all = event::operations();
+    all.extend(trigger::operations());
+    all.extend(bot::operations());
+    all.extend(skillset::operations());
+    all.extend(ability::operations());
+    all.extend(secret::operations());
+    all.extend(contact::operations());
+    all.extend(conversation::operations());
+    all.extend(platform::operations());
+    all.extend(token::operations());
+    all.extend(audit::operations());
+    all.extend(health::operations());
+    all
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::rate::{Kind, Limit, Standing};
 pub(crate) const TOKEN_PREFIX: &str = "sk-";
 
 /// Operations whose lists show a token that is limited to triggers only what is of these.
-const FILTERED: [&str; 2] = ["/integration/trigger/list", "/conversation/list"];
+const FILTERED: [&str; 1] = ["/integration/trigger/list"];
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -90,16 +90,6 @@ impl Caller {
         match self {
             Self::Nobody | Self::Trigger(_) => true,
             Self::Token(holder) => !holder.triggers.is_empty(),
-        }
-    }
-
-    /// How the caller is named in records.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Nobody => "nobody".to_owned(),
-            Self::Trigger(id) => format!("trigger:{id}"),
-            Self::Token(Holder { id: Some(id), .. }) => format!("token:{id}"),
-            Self::Token(_) => "token:configured".to_owned(),
         }
     }
 

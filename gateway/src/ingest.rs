@@ -75,6 +75,15 @@ impl Submission {
         Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, is_refusable }
     }
 
+    /// Addresses an event that is known by an id of the gateway's own, which no key of a caller makes.
+    pub(crate) fn named(trigger: &Trigger, event: Event, message_id: String, headers: &axum::http::HeaderMap) -> Self {
+        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let token =
+            session::string(event.session.as_deref(), &event.contact).map_or_else(|| session::fresh_token(chance::bytes()), session::token);
+        let session = SessionKey { trigger: trigger.id.clone(), token };
+        Self { session, event, trace, message_id: Some(message_id), is_refusable: trigger.busy == Busy::Reject }
+    }
+
     /// Publishes it, unless it is known already.
     pub(crate) async fn send(self, door: &Arc<Door>) -> Result<Accepted, ApiError> {
         let sent = match &self.message_id {

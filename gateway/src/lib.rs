@@ -17,6 +17,7 @@
 //! - [`ascii`]: JSON in plain ASCII;
 //! - [`body`]: bodies, bounded in size, time and memory;
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
+//! - [`store`]: how resources are changed;
 //! - [`directory`]: which trigger an id names;
 //! - [`rate`]: how often something may be asked;
 //! - [`last_use`]: when a token was last used;
@@ -51,6 +52,7 @@ mod query;
 mod ascii;
 mod body;
 pub mod call;
+mod store;
 mod directory;
 pub mod rate;
 mod last_use;

@@ -80,6 +80,8 @@ codes! {
     InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
     /// The definition of a bot is not usable.
     DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
+    /// What was waited for has not ended in time.
+    Late = "CUE0114", 408, "TIMEOUT", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.

@@ -88,7 +88,9 @@ async fn what_is_of_a_trigger_is_shown_to_its_secret_and_to_tokens_that_may_read
     }
     let cancel = |secret: &str| system.of_event(&mine, Method::POST, "cancel").secret(secret).json(&serde_json::json!({})).send();
     cancel("sk-read").await.assert_refused(403, "CUE0202");
-    drop(cancel("sk-limited").await.ok());
+    // By now its turn may have ended: whoever is told so was let in.
+    let cancelled = cancel("sk-limited").await;
+    assert!(cancelled.status == 200 || cancelled.str("/error") == "CUE0404", "{}", cancelled.body);
     system.finish().await;
 }
 
