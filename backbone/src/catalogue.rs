@@ -132,6 +132,12 @@ impl Catalogue {
         (Self { client, view }, task)
     }
 
+    /// A catalogue that stays as it is, for tests of what reads it.
+    pub fn fixed(client: Client, snapshot: Snapshot) -> Self {
+        let (_publish, view) = watch::channel(Some(Arc::new(snapshot)));
+        Self { client, view }
+    }
+
     /// Whether the bucket has been read to its end once.
     pub fn is_loaded(&self) -> bool {
         self.view.borrow().is_some()

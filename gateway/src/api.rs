@@ -54,6 +54,8 @@ mod usage;
 mod message;
 mod channel;
 mod platform;
+mod token;
+mod audit;
 mod system;
 mod health;
 mod reference;
@@ -86,6 +88,8 @@ pub(crate) fn table() -> Vec<Operation> {
         event_log::operations(),
         usage::operations(),
         platform::operations(),
+        token::operations(),
+        audit::operations(),
         system::operations(),
         health::operations(),
         reference::operations(),

@@ -25,7 +25,7 @@ use crate::rate::{Kind, Limit, Standing};
 pub(crate) const TOKEN_PREFIX: &str = "sk-";
 
 /// Operations whose lists show a token that is limited to triggers only what is of these.
-const FILTERED: [&str; 2] = ["/integration/trigger/list", "/conversation/list"];
+const FILTERED: [&str; 1] = ["/integration/trigger/list"];
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -93,7 +93,7 @@ impl Caller {
         }
     }
 
-    /// How the caller is named in records.
+    /// How the caller is named in conversations.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Nobody => "nobody".to_owned(),
