@@ -11,6 +11,7 @@
 //! - [`cancel`]: a turn called off;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
+//! - [`reindex`]: the lists made anew;
 //! - [`session_token`]: the token of a session string;
 //! - [`mcp_probe`]: the tools of a server.
 
@@ -23,6 +24,7 @@ pub mod export;
 pub mod follow;
 pub mod lint;
 pub mod mcp_probe;
+pub mod reindex;
 pub mod schema;
 pub mod send;
 pub mod session_token;
@@ -90,6 +92,9 @@ pub enum Error {
     /// A dead letter cannot be replayed.
     #[error(transparent)]
     Replay(#[from] dead::ReplayError),
+    /// The index was not made again.
+    #[error(transparent)]
+    Reindex(#[from] reindex::ReindexError),
     /// No HTTP client can be set up.
     #[error("cannot set up an HTTP client")]
     Http {

@@ -106,9 +106,9 @@ impl From<call::Fault> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let shape = Shape {
+impl ApiError {
+    fn shape(&self) -> Shape<'_> {
+        Shape {
             message: &self.message,
             code: self.code.class(),
             error: self.code.as_str(),
@@ -116,14 +116,24 @@ impl IntoResponse for ApiError {
             limit: self.limit,
             doc: format!("docs/errors/{}.md", self.code.as_str()),
             trace_id: self.trace_id.as_deref(),
-        };
-        let mut response = Response::new(Body::from(serde_json::to_vec(&shape).unwrap_or_default()));
+        }
+    }
+
+    /// The refusal as one result among many.
+    pub(crate) fn told(&self) -> serde_json::Value {
+        serde_json::to_value(self.shape()).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(serde_json::to_vec(&self.shape()).unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let status = response.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let is_later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if is_later || self.code == Code::SessionBusy {
+        if is_later || matches!(self.code, Code::SessionBusy | Code::TimerRunOff) {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         policy::tell(headers, &self.standings);

@@ -25,7 +25,7 @@ use crate::rate::{Kind, Limit, Standing};
 pub(crate) const TOKEN_PREFIX: &str = "sk-";
 
 /// Operations whose lists show a token that is limited to triggers only what is of these.
-const FILTERED: [&str; 2] = ["/integration/trigger/list", "/conversation/list"];
+const FILTERED: [&str; 1] = ["/integration/trigger/list"];
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -93,7 +93,7 @@ impl Caller {
         }
     }
 
-    /// How the caller is named in records.
+    /// How the caller is named in conversations.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Nobody => "nobody".to_owned(),
@@ -281,7 +281,11 @@ async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) ->
     if matches!(caller, Caller::Token(_)) {
         return of_scope(&caller, scope).map(|()| caller);
     }
-    let trigger = door.directory.trigger(Some(&trigger_in(id))).await?;
+    let named = trigger_in(id);
+    if named == proto::subject::DIRECT && named != id {
+        return Err(refused("an API token is needed: Authorization: Bearer <token>"));
+    }
+    let trigger = door.directory.trigger(Some(&named)).await?;
     if has_secret(door, &trigger, headers).await? {
         Ok(Caller::Trigger(trigger.id.clone()))
     } else {

@@ -32,6 +32,8 @@ pub(crate) struct Door {
     pub(crate) context: Context,
     /// The hints.
     pub(crate) redis: Arc<Redis>,
+    /// The lists.
+    pub(crate) index: index::store::Store,
     /// The triggers.
     pub(crate) directory: Directory,
     /// Makes idempotency keys unguessable.

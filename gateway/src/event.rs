@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use proto::code::Code;
 use proto::idempotency::Key;
-use proto::resource::Trigger;
+use proto::resource::{State as TriggerState, Trigger};
 use serde_json::json;
 
 use crate::api_error::ApiError;
@@ -23,16 +23,17 @@ use crate::auth::Caller;
 use crate::body::Reader;
 use crate::call::Call;
 use crate::door::Door;
-use crate::ingest::{Accepted, Submission};
+use crate::ingest::{Submission, Taken};
 use crate::rate::{Standing, policy};
 use crate::signed::Signed;
+use crate::timing::{self, Written};
 use crate::wait::Watch;
-use crate::{auth, progress, replay, route, signed, wait};
+use crate::{auth, progress, query, replay, route, signed, wait};
 
 /// What became of a call.
-enum Taken<'a> {
+enum Told<'a> {
     /// It is an event.
-    Event { accepted: Accepted, watch: Option<Watch<'a>>, standings: Vec<Standing> },
+    Event { taken: Taken, watch: Option<Watch<'a>>, standings: Vec<Standing> },
     /// It asks for something to be given back, so that its sender sees whom it reaches.
     Challenge(String),
 }
@@ -59,13 +60,18 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
     };
     let mut reader = Reader::new(body);
     match accept(&door, id.ok().as_deref().map(String::as_str), &parts, &mut reader).await {
-        Ok(Taken::Event { accepted, watch: None, standings }) => answer(&accepted, progress::receipt(&accepted.receipt), &standings),
-        Ok(Taken::Event { accepted, watch: Some(watch), standings }) => {
+        Ok(Told::Event { taken: Taken::Later(booked), standings, .. }) => {
+            answer(booked.is_replay, booked.told().to_string().into_bytes(), &standings)
+        }
+        Ok(Told::Event { taken: Taken::Event(accepted), watch: None, standings }) => {
+            answer(accepted.is_replay, progress::receipt(&accepted.receipt), &standings)
+        }
+        Ok(Told::Event { taken: Taken::Event(accepted), watch: Some(watch), standings }) => {
             drop(budget);
             let report = Box::pin(watch.turn(&accepted)).await;
-            answer(&accepted, progress::render(&accepted.receipt, report.as_ref()), &standings)
+            answer(accepted.is_replay, progress::render(&accepted.receipt, report.as_ref()), &standings)
         }
-        Ok(Taken::Challenge(challenge)) => route::json(StatusCode::OK, json!({ "challenge": challenge }).to_string()),
+        Ok(Told::Challenge(challenge)) => route::json(StatusCode::OK, json!({ "challenge": challenge }).to_string()),
         Err(error) => {
             if !parts.headers.contains_key(EXPECT) {
                 Box::pin(reader.discard()).await;
@@ -75,11 +81,11 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
     }
 }
 
-async fn accept<'a>(door: &'a Arc<Door>, id: Option<&str>, parts: &Parts, reader: &mut Reader) -> Result<Taken<'a>, ApiError> {
+async fn accept<'a>(door: &'a Arc<Door>, id: Option<&str>, parts: &Parts, reader: &mut Reader) -> Result<Told<'a>, ApiError> {
     let trigger = door.directory.trigger(id).await?;
     let mut entry = enter(door, &trigger, parts, reader).await?;
     if let Some(challenge) = entry.signed.as_mut().and_then(|signed| signed.challenge.take()) {
-        return Ok(Taken::Challenge(challenge));
+        return Ok(Told::Challenge(challenge));
     }
     let (signed, body) = (entry.signed.take(), entry.body.take());
     let claim = match &signed {
@@ -95,10 +101,10 @@ async fn accept<'a>(door: &'a Arc<Door>, id: Option<&str>, parts: &Parts, reader
             }
             Err(error)
         }
-        (Ok((accepted, _)), Some(claim)) if accepted.is_replay && signed.is_some_and(|signed| signed.is_by_digest(&claim)) => {
+        (Ok((taken, _)), Some(claim)) if taken.is_replay() && signed.is_some_and(|signed| signed.is_by_digest(&claim)) => {
             Err(signed::replayed())
         }
-        (Ok((accepted, watch)), _) => Ok(Taken::Event { accepted, watch, standings: entry.standings }),
+        (Ok((taken, watch)), _) => Ok(Told::Event { taken, watch, standings: entry.standings }),
         (Err(error), None) => Err(error),
     }
 }
@@ -128,12 +134,18 @@ async fn send<'a>(
     trigger: &Trigger,
     (parts, reader): (&Parts, &mut Reader),
     (sender_key, body): (Option<Result<Key, ApiError>>, Option<Bytes>),
-) -> Result<(Accepted, Option<Watch<'a>>), ApiError> {
+) -> Result<(Taken, Option<Watch<'a>>), ApiError> {
     let key = match (replay::key(&parts.headers)?, sender_key) {
         (Some(key), _) => Some(key),
         (None, sender_key) => sender_key.transpose()?,
     };
+    takes_events(trigger)?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
+    let timing = Written::of_call(parts.uri.query(), &parts.headers)?.read(trigger)?;
+    if timing.is_later() && query::first(parts.uri.query(), "wait").is_some() {
+        return Err(timing::fault("wait", "must not stand beside delay or at: there is no turn to wait for yet"));
+    }
+    let patience = patience.filter(|_| !timing.is_later());
     let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::to_str).transpose();
     let content_type = content_type.map_err(|_| ApiError::parameter("Content-Type", "must be visible ASCII"))?;
     let body = match body {
@@ -141,18 +153,26 @@ async fn send<'a>(
         None => reader.read(door.budget.body_bytes).await?,
     };
     let event = Call { query: parts.uri.query(), content_type, body, default_text: trigger.text.as_deref() }.read()?;
-    let submission = Submission::new(door, trigger, event, key.as_ref(), &parts.headers);
+    let submission = Submission::new(door, trigger, event, key.as_ref(), &parts.headers).at(timing.moments(door).await?);
     let watch = match patience {
         Some(patience) => Box::pin(Watch::open(door, &submission.session, patience)).await,
         None => None,
     };
-    Ok((submission.send(door).await?, watch))
+    Ok((submission.take(door).await?, watch))
 }
 
-fn answer(accepted: &Accepted, body: Vec<u8>, standings: &[Standing]) -> Response {
+/// Refuses events of a trigger that works off what it has.
+pub(crate) fn takes_events(trigger: &Trigger) -> Result<(), ApiError> {
+    if trigger.state == TriggerState::Draining {
+        return Err(ApiError::new(Code::TriggerDraining, "the trigger works off what it has, and takes no new events"));
+    }
+    Ok(())
+}
+
+fn answer(is_replay: bool, body: Vec<u8>, standings: &[Standing]) -> Response {
     let mut response = route::json(StatusCode::OK, body);
     policy::tell(response.headers_mut(), standings);
-    if accepted.is_replay {
+    if is_replay {
         response.headers_mut().insert("idempotent-replay", HeaderValue::from_static("true"));
     }
     response

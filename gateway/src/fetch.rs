@@ -14,7 +14,7 @@ use proto::status::Status;
 
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{auth, progress, route};
+use crate::{auth, later, progress, route};
 
 /// Tells the status of an event by its receipt.
 pub(crate) async fn fetch(
@@ -23,7 +23,11 @@ pub(crate) async fn fetch(
     headers: HeaderMap,
 ) -> Response {
     let (trigger, receipt) = path.map(|Path(pair)| pair).unwrap_or_default();
-    match tell(&door, &trigger, &receipt, &headers).await {
+    let told = match receipt.parse() {
+        Ok(timer) => Box::pin(later::tell(&door, &trigger, &timer, &headers)).await,
+        Err(_) => tell(&door, &trigger, &receipt, &headers).await,
+    };
+    match told {
         Ok(body) => route::json(StatusCode::OK, body),
         Err(error) => door.refuse(error),
     }

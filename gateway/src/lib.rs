@@ -17,6 +17,7 @@
 //! - [`ascii`]: JSON in plain ASCII;
 //! - [`body`]: bodies, bounded in size, time and memory;
 //! - [`call`]: one call read into an event: pure, and the only place that knows the forms;
+//! - [`store`]: how resources are changed;
 //! - [`directory`]: which trigger an id names;
 //! - [`rate`]: how often something may be asked;
 //! - [`last_use`]: when a token was last used;
@@ -26,7 +27,10 @@
 //! - [`audit`]: who was asked to do what;
 //! - [`signed`]: the signed call of an event;
 //! - [`event`]: the handler of an event call;
+//! - [`timing`]: when an event counts: now or later, and until when;
 //! - [`ingest`]: one confirmed publish;
+//! - [`later`]: events that come later;
+//! - [`batch`]: many events in one call;
 //! - [`busy`]: events that a busy session refuses;
 //! - [`replay`]: what a repeated idempotency key is answered with;
 //! - [`wait`]: callers that stay for the turn;
@@ -34,7 +38,7 @@
 //! - [`fetch`]: the handler that tells it;
 //! - [`speak`]: what somebody outside says to a turn;
 //! - [`place`]: places in a session's log, as readers name them;
-//! - [`conversation`]: the messages of a conversation;
+//! - [`conversation`]: conversations, read and changed;
 //! - [`clock`]: the broker's clock;
 //! - [`follow`]: a conversation, or an event's turn, as it goes on;
 //! - [`ready`]: whether this process can do its work.
@@ -51,6 +55,7 @@ mod query;
 mod ascii;
 mod body;
 pub mod call;
+mod store;
 mod directory;
 pub mod rate;
 mod last_use;
@@ -60,7 +65,10 @@ mod signature;
 mod audit;
 mod signed;
 mod event;
+mod timing;
 mod ingest;
+mod later;
+mod batch;
 mod busy;
 mod replay;
 mod wait;

@@ -102,13 +102,15 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
 
 fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTracker, shutdown: &CancellationToken) -> Result<Door, Error> {
     let fault = |fault| Error::Config(vec![fault]);
+    let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     Ok(Door {
         context: topology::context(&client),
         client,
-        redis: Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?),
+        index: index::store::Store::new(Arc::clone(&redis)),
+        redis,
         directory: Directory::new(catalogue),
-        key: config.deployment_key().map_err(fault)?,
         master: config.master_key().map_err(fault)?,
+        key: config.deployment_key().map_err(fault)?,
         limiter: Limiter::default(),
         seen: Seen::default(),
         last_use: LastUse::default(),

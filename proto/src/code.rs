@@ -80,6 +80,10 @@ codes! {
     InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
     /// The definition of a bot is not usable.
     DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
+    /// What was waited for has not ended in time.
+    Late = "CUE0114", 408, "TIMEOUT", Never;
+    /// The cursor names no entry of the list.
+    CursorUnknown = "CUE0130", 400, "BAD_REQUEST", Never;
     /// A destination of the ends of turns is not usable.
     DestinationInvalid = "CUE0140", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
@@ -108,6 +112,10 @@ codes! {
     ReceiptUnknown = "CUE0303", 404, "NOT_FOUND", Never;
     /// No such conversation.
     ConversationUnknown = "CUE0304", 404, "NOT_FOUND", Never;
+    /// No such message of the conversation.
+    MessageUnknown = "CUE0316", 404, "NOT_FOUND", Never;
+    /// Nothing was ever sent to a channel of that id, or it is over.
+    ChannelUnknown = "CUE0317", 404, "NOT_FOUND", Never;
     /// The path exists, the method does not.
     MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
     /// No such bot, skillset, ability, secret or contact.
@@ -122,6 +130,8 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The conversation cannot be changed like that now.
+    ChangeRefused = "CUE0414", 409, "CONFLICT", Never;
     /// The resource was changed by somebody else meanwhile.
     RevisionLost = "CUE0405", 409, "CONFLICT", Never;
     /// The alias, or the fingerprint, is another's.
@@ -146,6 +156,10 @@ codes! {
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
     /// What was asked cannot be put on record, so it was not done.
     Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is away.
+    IndexAway = "CUE0507", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is being built.
+    IndexBuilding = "CUE0508", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.
@@ -168,6 +182,8 @@ codes! {
     ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
     /// What the turn may take is spent.
     BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
+    /// The conversation that the event was for has ended.
+    ConversationEnded = "CUE0612", 409, "CONFLICT", Never;
     /// The event was too old when its turn could begin.
     EventExpired = "CUE0616", 408, "TIMEOUT", Never;
 }

@@ -128,6 +128,18 @@ token! {
     WorkerId, "a worker id"
 }
 
+impl TriggerId {
+    /// Whether it is the one that stands for no trigger: no resource may have it.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str() == crate::subject::DIRECT
+    }
+
+    /// What stands where a conversation has no trigger.
+    pub fn direct() -> Self {
+        Self(Arc::from(crate::subject::DIRECT))
+    }
+}
+
 impl ContactId {
     /// Makes an id of hex digits.
     pub(crate) fn of_digits(digits: &str) -> Self {

@@ -8,19 +8,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use backbone::alarm::Set;
 use backbone::catalogue::Revised;
 use backbone::journal::Entry;
 use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::{Record, Revisions, Step};
 use proto::resource::{Limits, Trigger};
-use proto::wire::{Call, Doubt};
+use proto::wire::{Alarm, Call, Doubt};
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Thought, Turn};
 use worker::budget::Spent;
-use worker::port::{Broker, Delivery, Directory, HandOver, NotAppended, Plan, Ports, Reply, Settle, Timer, Unavailable, Waiting};
+use worker::port::{
+    Broker, Delivery, Directory, HandOver, NotAppended, Parcel, Plan, Ports, Reply, Settle, Timer, Times, Unavailable, Waiting, Wanted,
+};
 
 /// The point at which the process ends.
 pub struct Fatal {
@@ -64,6 +67,7 @@ impl Fatal {
 pub fn wrap(ports: Ports, fatal: &Arc<Fatal>) -> Ports {
     Ports {
         broker: Arc::new(FatalBroker { inner: ports.broker, fatal: Arc::clone(fatal) }),
+        times: Arc::new(FatalTimes { inner: ports.times, fatal: Arc::clone(fatal) }),
         directory: Arc::new(FatalDirectory { inner: ports.directory, fatal: Arc::clone(fatal) }),
         ..ports
     }
@@ -141,6 +145,20 @@ impl Broker for FatalBroker {
         self.inner.bury(subject, id, letter).await
     }
 
+    async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
+        let name = self.fatal.before("delete");
+        let deleted = self.inner.delete(seqs).await;
+        self.fatal.after(&name);
+        deleted
+    }
+
+    async fn unbury(&self, session: &SessionKey, events: &[EventSeq]) -> Result<(), Unavailable> {
+        let name = self.fatal.before("unbury");
+        let deleted = self.inner.unbury(session, events).await;
+        self.fatal.after(&name);
+        deleted
+    }
+
     async fn settle(&self, reply: &Reply, settle: Settle) {
         if settle != Settle::Ack {
             return self.inner.settle(reply, settle).await;
@@ -156,6 +174,40 @@ impl Broker for FatalBroker {
 
     async fn is_alive(&self, worker: &WorkerId) -> Option<bool> {
         self.inner.is_alive(worker).await
+    }
+}
+
+struct FatalTimes {
+    inner: Arc<dyn Times>,
+    fatal: Arc<Fatal>,
+}
+
+#[async_trait]
+impl Times for FatalTimes {
+    async fn trigger(&self, id: &TriggerId) -> Result<Option<Arc<Revised<Trigger>>>, Unavailable> {
+        self.inner.trigger(id).await
+    }
+
+    async fn alarm(&self, trigger: &TriggerId) -> Result<Option<Set>, Unavailable> {
+        self.inner.alarm(trigger).await
+    }
+
+    async fn set_alarm(&self, trigger: &TriggerId, alarm: &Alarm, fence: u64) -> Result<bool, Unavailable> {
+        let name = self.fatal.before("alarm");
+        let set = self.inner.set_alarm(trigger, alarm, fence).await;
+        self.fatal.after(&name);
+        set
+    }
+
+    async fn was_sent(&self, session: &SessionKey, name: &str, since_ms: i64) -> Result<bool, Unavailable> {
+        self.inner.was_sent(session, name, since_ms).await
+    }
+
+    async fn send(&self, session: &SessionKey, parcel: Parcel) -> Result<bool, Unavailable> {
+        let name = self.fatal.before("send");
+        let sent = self.inner.send(session, parcel).await;
+        self.fatal.after(&name);
+        sent
     }
 }
 
@@ -186,12 +238,24 @@ impl Directory for FatalDirectory {
         self.inner.has_trigger(id).await
     }
 
+    fn is_paused(&self, id: &TriggerId) -> bool {
+        self.inner.is_paused(id)
+    }
+
     fn plan(&self, id: &TriggerId) -> Option<Plan> {
         self.inner.plan(id).map(|plan| self.wrap(plan))
     }
 
     async fn plan_at(&self, id: &TriggerId, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
         Ok(self.inner.plan_at(id, revisions).await?.map(|plan| self.wrap(plan)))
+    }
+
+    fn plan_for(&self, id: &TriggerId, wanted: Wanted<'_>) -> Option<Plan> {
+        self.inner.plan_for(id, wanted).map(|plan| self.wrap(plan))
+    }
+
+    async fn plan_for_at(&self, id: &TriggerId, wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
+        Ok(self.inner.plan_for_at(id, wanted, revisions).await?.map(|plan| self.wrap(plan)))
     }
 }
 

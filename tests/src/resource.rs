@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use backbone::seal::{self, MasterKey};
 use proto::idempotency::DeploymentKey;
-use proto::resource::{Bot, Busy, Destination, Limits, Resource, SecretDigest, Skillset, Trigger, Webhook};
+use proto::resource::{
+    ApiToken, Bot, Busy, Common, Destination, Limits, Rate, Resource, Scope, SecretDigest, Signature, Skillset, Trigger, Webhook,
+};
 use proto::wire::destination::To;
 use serde_json::Value;
 
@@ -76,10 +78,44 @@ impl Draft {
         Self(Trigger { results: results.into_iter().collect(), ..self.0 })
     }
 
+    /// Calls may be signed.
+    #[must_use]
+    pub fn signature(self, signature: Signature) -> Self {
+        Self(Trigger { signature: Some(signature), ..self.0 })
+    }
+
+    /// How many events it takes in a time.
+    #[must_use]
+    pub fn rate(self, count: u32, per: Duration) -> Self {
+        let per_ms = u64::try_from(per.as_millis()).expect("a time");
+        Self(Trigger { rate: Some(Rate { count, per_ms }), ..self.0 })
+    }
+
+    /// The secret before the last rotation, and until when it counts.
+    #[must_use]
+    pub fn previous(self, secret: &str, until_ms: i64) -> Self {
+        Self(Trigger { previous: Some((SecretDigest::of(secret), until_ms)), ..self.0 })
+    }
+
     /// How long a conversation lasts.
     #[must_use]
     pub fn lasting(self, session_duration: Duration) -> Self {
         Self(Trigger { session_duration, ..self.0 })
+    }
+}
+
+/// A token of the API: its id, the token itself, and what it may do.
+pub fn token(id: &str, text: &str, scopes: &[Scope]) -> ApiToken {
+    ApiToken {
+        id: id.parse().expect("a token id"),
+        common: Common::of("api"),
+        name: id.to_owned(),
+        digest: SecretDigest::of(text),
+        scopes: scopes.to_vec(),
+        triggers: Vec::new(),
+        expires_at_ms: None,
+        hint: String::new(),
+        rate: None,
     }
 }
 

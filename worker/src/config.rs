@@ -8,6 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
+use crate::role::Role;
 use crate::settings::{self, Settings};
 
 /// All settings of a worker.
@@ -19,6 +20,9 @@ pub struct Config {
     /// Where Redis is.
     #[command(flatten)]
     pub redis: config::Redis,
+    /// What this process does: `turns`, `index` (keeps the lists), `deliver` (tells where turns' ends are wanted).
+    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_values_t = Role::ALL)]
+    pub roles: Vec<Role>,
     /// How many turns run at once.
     #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
     pub turns: usize,
@@ -48,6 +52,7 @@ impl Config {
         Self {
             nats,
             redis,
+            roles: Role::ALL.to_vec(),
             turns: limit::TURNS_MAX,
             egress_allow: Vec::new(),
             settings_file: None,
@@ -67,15 +72,24 @@ impl Config {
         }
     }
 
+    /// Whether this process does something.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// All faults that the settings have together.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
         if self.turns == 0 || self.turns > limit::MAILBOXES_MAX {
             faults.push(format!("--turns {} must be between 1 and {}", self.turns, limit::MAILBOXES_MAX));
         }
+        if self.roles.is_empty() {
+            faults.push("--roles must name at least one of turns, index and deliver".to_owned());
+        }
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());
         }
+        faults.extend(self.keys.master().err().map(|error| error.to_string()));
         faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }

@@ -123,9 +123,9 @@ impl Documents {
         let is_directory = path.is_dir();
         let mut found = Vec::new();
         if is_directory {
-            gather(path, 0, &mut found)?
+            gather(path, 0, &mut found)?;
         } else {
-            found.push(path.to_owned())
+            found.push(path.to_owned());
         }
         found.sort();
         if found.is_empty() || found.len() > FILES_MAX {

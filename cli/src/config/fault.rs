@@ -19,7 +19,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Faults {
     file: String,
-    faults: Vec<Fault>,
+    own: Vec<Fault>,
     /// Those of further files.
     others: Vec<Self>,
 }
@@ -28,7 +28,7 @@ impl Faults {
     /// The faults of a file; at least one.
     pub(crate) fn new(file: &str, mut faults: Vec<Fault>) -> Self {
         faults.sort_by_key(|fault| fault.at);
-        Self { file: file.to_owned(), faults, others: Vec::new() }
+        Self { file: file.to_owned(), own: faults, others: Vec::new() }
     }
 
     /// The faults of several files as one; none where there are none.
@@ -42,7 +42,7 @@ impl Faults {
 /// A line a fault: `FILE:LINE:COLUMN: field: reason`; what more there is of a reason is indented.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Fault { at, path, reason }) in self.faults.iter().enumerate() {
+        for (index, Fault { at, path, reason }) in self.own.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
             let colon = if path.is_empty() { "" } else { ": " };
             write!(f, "{newline}{}:{at}: {path}{colon}{}", self.file, reason.replace('\n', "\n    "))?;

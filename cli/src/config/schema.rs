@@ -53,29 +53,7 @@ fn token(description: &str) -> Value {
 fn definitions() -> Value {
     json!({
         "trigger": of_trigger(),
-        "destination": {
-            "type": "object",
-            "additionalProperties": false,
-            "required": ["id"],
-            "oneOf": [{ "required": ["webhook"] }, { "required": ["subject"] }],
-            "properties": {
-                "id": token("Names it in its trigger."),
-                "webhook": {
-                    "description": "Signed by Standard Webhooks.",
-                    "type": "object",
-                    "additionalProperties": false,
-                    "required": ["url", "key"],
-                    "properties": { "url": { "type": "string", "pattern": "^https?://" }, "key": { "$ref": "#/$defs/source" } }
-                },
-                "subject": { "description": "A subject of NATS.", "type": "string", "minLength": 1 },
-                "statuses": {
-                    "description": "Which ends are told; none means all.",
-                    "type": "array",
-                    "items": { "enum": outbox::destination::STATUSES }
-                },
-                "disabled": { "type": "boolean", "default": false }
-            }
-        },
+        "destination": of_destination(),
         "signature": {
             "description": "How signed calls are checked.",
             "type": "object",
@@ -96,32 +74,8 @@ fn definitions() -> Value {
             "properties": { "count": { "type": "integer", "minimum": 1 }, "per": { "$ref": "#/$defs/duration" } }
         },
         "limits": { "description": "What turns may take.", "type": "object" },
-        "bot": {
-            "type": "object",
-            "required": ["id", "kind"],
-            "properties": {
-                "id": token("Its id."),
-                "kind": { "enum": ["agent", "rules", "scripted"] },
-                "name": { "type": "string" },
-                "description": { "type": "string" },
-                "alias": { "$ref": "#/$defs/alias" },
-                "meta": { "type": "object" },
-                "state": words(&notes::STATES, "active")
-            }
-        },
-        "skillset": {
-            "type": "object",
-            "required": ["id"],
-            "properties": {
-                "id": token("Its id."),
-                "name": { "type": "string" },
-                "description": { "type": "string" },
-                "alias": { "$ref": "#/$defs/alias" },
-                "meta": { "type": "object" },
-                "disabled": { "type": "boolean", "default": false },
-                "abilities": { "type": "array", "items": { "type": "object", "required": ["name"] } }
-            }
-        },
+        "bot": of_bot(),
+        "skillset": of_skillset(),
         "secret": of_secret(),
         "provider": { "type": "object", "required": ["id", "kind"], "properties": { "id": { "type": "string" }, "kind": { "type": "string" } } },
         "source": {
@@ -137,6 +91,64 @@ fn definitions() -> Value {
             "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]" }]
         },
         "alias": { "description": "A second name.", "type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$" }
+    })
+}
+
+fn of_destination() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["id"],
+        "oneOf": [{ "required": ["webhook"] }, { "required": ["subject"] }],
+        "properties": {
+            "id": token("Names it in its trigger."),
+            "webhook": {
+                "description": "Signed by Standard Webhooks.",
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["url", "key"],
+                "properties": { "url": { "type": "string", "pattern": "^https?://" }, "key": { "$ref": "#/$defs/source" } }
+            },
+            "subject": { "description": "A subject of NATS.", "type": "string", "minLength": 1 },
+            "statuses": {
+                "description": "Which ends are told; none means all.",
+                "type": "array",
+                "items": { "enum": outbox::destination::STATUSES }
+            },
+            "disabled": { "type": "boolean", "default": false }
+        }
+    })
+}
+
+fn of_bot() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id", "kind"],
+        "properties": {
+            "id": token("Its id."),
+            "kind": { "enum": ["agent", "rules", "scripted"] },
+            "name": { "type": "string" },
+            "description": { "type": "string" },
+            "alias": { "$ref": "#/$defs/alias" },
+            "meta": { "type": "object" },
+            "state": words(&notes::STATES, "active")
+        }
+    })
+}
+
+fn of_skillset() -> Value {
+    json!({
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": token("Its id."),
+            "name": { "type": "string" },
+            "description": { "type": "string" },
+            "alias": { "$ref": "#/$defs/alias" },
+            "meta": { "type": "object" },
+            "disabled": { "type": "boolean", "default": false },
+            "abilities": { "type": "array", "items": { "type": "object", "required": ["name"] } }
+        }
     })
 }
 

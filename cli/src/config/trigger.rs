@@ -56,7 +56,7 @@ pub(super) fn read(node: &Node, path: String, base: &Path, faults: &mut Vec<Faul
     let path = fields.path_of("limits");
     let limits = fields.take("limits").map_or_else(|| Some(Limits::default()), |node| limits(node, &path, faults));
     let path = fields.path_of("rate");
-    let rate = fields.take("rate").map_or(Some(None), |node| rate(node, path, faults).map(Some));
+    let rate = fields.take("rate").map_or(Some(None), |node| rate(node, &path, faults).map(Some));
     let path = fields.path_of("secret");
     let secret = fields.take("secret").map_or(Some(SecretSource::Made), |node| source::read(node, path, base, faults));
     let path = fields.path_of("signature");
@@ -108,8 +108,8 @@ fn times(fields: &mut Fields<'_>, faults: &mut Vec<Fault>) -> Option<Put> {
     Some(Box::new(move |trigger| resource::Trigger { session_duration, quiet, schedule, timezone, catch_up, ..trigger }))
 }
 
-fn rate(node: &Node, path: String, faults: &mut Vec<Fault>) -> Option<Rate> {
-    let mut fields = Fields::of(node, path.clone(), faults)?;
+fn rate(node: &Node, path: &str, faults: &mut Vec<Fault>) -> Option<Rate> {
+    let mut fields = Fields::of(node, path.to_owned(), faults)?;
     let count = fields.require("count", faults).map(|node| match &node.value {
         Value::Number(number) => number.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0),
         _ => None,

@@ -73,7 +73,7 @@ fn begin(id: &str, name: &str, common: &Common) -> Map<String, Value> {
 fn of_trigger(one: &Trigger) -> Map<String, Value> {
     let mut map = begin(one.id.as_str(), &one.name, &one.common);
     put_text(&mut map, "description", &one.description);
-    put_text(&mut map, "bot", one.bot.as_ref().map(|bot| bot.as_str()).unwrap_or_default());
+    put_text(&mut map, "bot", one.bot.as_ref().map(proto::id::BotId::as_str).unwrap_or_default());
     put_text(&mut map, "text", one.text.as_deref().unwrap_or_default());
     put(&mut map, "authenticate", false, one.open);
     put(&mut map, "sessionDuration", lasting(one.session_duration), one.session_duration != SESSION_DURATION_DEFAULT);

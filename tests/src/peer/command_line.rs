@@ -68,7 +68,8 @@ impl CommandLine {
     }
 }
 
-fn installed(path: &str) -> PathBuf {
+/// A file that `make peers` brings.
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = Path::new(TOOLS).join(path);
     assert!(path.is_file(), "{} is missing: `make peers` puts it there", path.display());
     path

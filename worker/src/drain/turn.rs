@@ -8,7 +8,7 @@ use proto::event::{self, Event};
 use proto::id::{EventSeq, SessionKey};
 use proto::limit;
 use proto::record::{Conversation, Record, Step as RecordStep};
-use proto::resource::{Busy, Trigger};
+use proto::resource::{Busy, State, Trigger};
 use proto::wire::{Input, Started};
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use super::{Drain, Stop, unavailable};
 use crate::ability::Facts;
 use crate::attempt;
 use crate::conversation::{self, Arrival};
+use crate::pause;
 use crate::port::{Clock, Plan, Waiting};
 use crate::turn::course::Course;
 use crate::turn::merge;
@@ -33,14 +34,18 @@ pub(super) struct Open {
     pub(super) attempt: u32,
     pub(super) conversation: Conversation,
     pub(super) plan: Plan,
+    /// The contact that the conversation is held with, by its id; empty where nobody is named.
+    pub(super) contact: String,
     pub(super) course: Course,
     pub(super) input: Input,
     /// The input, until a record of the turn has it.
     pub(super) unrecorded: Option<Input>,
+    /// When it was too late to begin with it, in milliseconds since 1970.
+    pub(super) expires_at_ms: Option<i64>,
     /// When this drain began with it.
-    began_at: Instant,
+    pub(super) began_at: Instant,
     /// How long earlier drains worked on it.
-    worked_before: Duration,
+    pub(super) worked_before: Duration,
 }
 
 impl Open {
@@ -54,9 +59,11 @@ impl Open {
             attempt: 0,
             conversation,
             plan,
+            contact: String::new(),
             course: Course::default(),
             input: Input::default(),
             unrecorded: None,
+            expires_at_ms: None,
             began_at: Instant::now(),
             worked_before: Duration::ZERO,
         }
@@ -78,7 +85,8 @@ impl Open {
 
     /// What abilities may know of the turn.
     pub(super) fn facts(&self, clock: &dyn Clock) -> Facts {
-        Facts::new(&self.session, self.event, &self.conversation.id(&self.session), &self.input, clock.now_ms())
+        let facts = Facts::new(&self.session, self.event, &self.conversation.id(&self.session), &self.input, clock.now_ms());
+        facts.with_contact(&self.contact)
     }
 }
 
@@ -90,12 +98,20 @@ impl Drain<'_> {
             // Deleted while its events waited: the next delivery finds out for certain.
             return Err(Stop::Yield(limit::NAK_MAX));
         };
-        let is_collected = plan.trigger.busy == Busy::Collect && self.mailbox.is_mine();
-        let waiting = if is_collected { Box::pin(self.collect(waiting, &plan)).await? } else { waiting };
+        if self.desk.ports.directory.is_paused(&self.mailbox.session.trigger) {
+            return Err(Stop::Yield(pause::delay(self.desk)));
+        }
+        let decode = |waiting: &Waiting| Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
+        let mut event = decode(&waiting);
+        let mut waiting = waiting;
+        if plan.trigger.busy == Busy::Collect && self.mailbox.is_mine() && event.as_ref().is_ok_and(is_collectable) {
+            waiting = Box::pin(self.collect(waiting, &plan)).await?;
+            event = Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
+        }
+        let Some(mut turn) = self.open(&waiting, event.as_ref().ok(), plan).await? else {
+            return Box::pin(self.refuse_late(waiting)).await;
+        };
         let event = waiting.event;
-        let arrival = Arrival { event, at_ms: waiting.at_ms, fence: self.fence };
-        let conversation = conversation::next(self.conversation, arrival, plan.trigger.session_duration);
-        let mut turn = Open::new(&self.mailbox.session, &waiting, conversation, plan);
         if self.fence == 0 && self.is_beyond_log(waiting.at_ms) {
             let message = "the event is older than the log: whether it was done is unknown".to_owned();
             return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..Failure::new(Code::OutcomeUnknown, message) })).await;
@@ -109,15 +125,50 @@ impl Drain<'_> {
         if let Err(error) = self.take_in_event(&mut turn, &waiting) {
             return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) })).await;
         }
+        if let Some(late) = self.is_unwanted(&turn, waiting.at_ms) {
+            return match late {
+                Unwanted::Expired(cancel) => Box::pin(self.cancel(turn, cancel)).await,
+                Unwanted::Refused(failure) => Box::pin(self.fail(turn, failure)).await,
+            };
+        }
         if self.cancels.contains(&event.seq) {
             let cancel = Cancel { by: String::new(), reason: "called off before it began".to_owned() };
             return Box::pin(self.cancel(turn, cancel)).await;
         }
-        if turn.plan.trigger.busy == Busy::Reject && Box::pin(self.was_busy_at(waiting.at_ms)).await? {
+        let is_quiet = turn.input.direct.as_ref().is_some_and(|direct| direct.quiet);
+        if turn.plan.trigger.busy == Busy::Reject && !is_quiet && Box::pin(self.was_busy_at(waiting.at_ms)).await? {
             let message = "the session was busy when the event arrived, and its trigger refuses such events";
             return Box::pin(self.fail(turn, Failure::new(Code::SessionBusy, message))).await;
         }
         self.carry_on(turn, Some(waiting)).await
+    }
+
+    /// The turn of an event, with its conversation and what it goes by; none where that conversation has ended.
+    async fn open(&mut self, waiting: &Waiting, event: Option<&Event>, plan: Plan) -> Result<Option<Open>, Stop> {
+        let arrival = Arrival { event: waiting.event, at_ms: waiting.at_ms, fence: self.fence };
+        let named = event.and_then(|event| event.conversation.as_ref());
+        let conversation = match named {
+            Some(id) if id.session == self.mailbox.session => conversation::named(self.conversation, id.event),
+            Some(_) => None,
+            None => Some(conversation::next(self.conversation, arrival, plan.trigger.session_duration)),
+        };
+        let Some(conversation) = conversation else { return Ok(None) };
+        let direct = event.and_then(|event| event.direct.as_ref());
+        let is_plain = direct.is_none() && conversation.settings == 0 && self.settings.is_none() && !self.is_place_special;
+        if is_plain {
+            return Ok(Some(Open::new(&self.mailbox.session, waiting, conversation, plan)));
+        }
+        let (own, contact) = Box::pin(self.plan(&conversation, waiting.event, direct, None)).await?;
+        let turn = Open::new(&self.mailbox.session, waiting, conversation, own.unwrap_or(plan));
+        Ok(Some(Open { contact, ..turn }))
+    }
+
+    /// Ends an event whose conversation has ended: what it says stands in no other one.
+    async fn refuse_late(&mut self, waiting: Waiting) -> Result<(), Stop> {
+        let idle = self.idle()?;
+        let turn = Open::new(&self.mailbox.session, &waiting, idle.conversation, idle.plan);
+        let message = "the conversation that the event was for has ended";
+        self.fail(turn, Failure::new(Code::ConversationEnded, message)).await
     }
 
     /// Reads the event, and what was merged into it.
@@ -125,9 +176,40 @@ impl Drain<'_> {
         let trigger = &turn.plan.trigger;
         let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body)?;
         let mut inputs = self.merged.clone();
+        turn.expires_at_ms = event.expires_at_ms;
         inputs.push(input(trigger, event));
-        turn.take_input(merge::combine(inputs).unwrap_or_default());
+        let mut input = merge::combine(inputs).unwrap_or_default();
+        if turn.conversation.opening != turn.event
+            && let Some(direct) = &mut input.direct
+        {
+            // Only what opens a conversation says what it is.
+            direct.settings = None;
+        }
+        turn.take_input(input);
         Ok(())
+    }
+
+    /// Why the turn of an event that can be read does not begin all the same, by what its trigger and its caller want.
+    fn is_unwanted(&self, turn: &Open, at_ms: i64) -> Option<Unwanted> {
+        let trigger = &turn.plan.trigger;
+        // What is merged has begun with the first of it.
+        if self.merged.is_empty() && is_past(turn.expires_at_ms, self.desk.ports.clock.now_ms()) {
+            let reason = format!("{}: expired before its turn began", Code::EventExpired.as_str());
+            return Some(Unwanted::Expired(Cancel { by: "expiry".to_owned(), reason }));
+        }
+        let grace_ms = i64::try_from(limit::DRAINING_GRACE.as_millis()).unwrap_or(i64::MAX);
+        let refuses_from_ms = trigger.common.updated_at_ms.saturating_add(grace_ms);
+        let is_new = trigger.common.updated_at_ms > 0 && at_ms > refuses_from_ms;
+        // What a timer brings, or somebody says to a conversation, was there before or is no new event.
+        let is_from_outside = turn.input.timer.is_empty() && turn.input.direct.is_none();
+        (trigger.state == State::Draining && is_new && is_from_outside)
+            .then(|| Unwanted::Refused(Failure::new(Code::TriggerDraining, "the trigger works off what it has, and takes no new events")))
+    }
+
+    /// Whether it is too late to begin with a waiting event.
+    pub(super) fn has_expired(&self, trigger: &Trigger, waiting: &Waiting) -> bool {
+        let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body);
+        event.is_ok_and(|event| is_past(event.expires_at_ms, self.desk.ports.clock.now_ms()))
     }
 
     /// Whether a turn of the session was under way at that time, by the broker's clock.
@@ -148,11 +230,28 @@ impl Drain<'_> {
     }
 }
 
+/// Whether an event may go into one turn with others.
+pub(super) fn is_collectable(event: &Event) -> bool {
+    event.direct.is_none() && event.conversation.is_none()
+}
+
+/// Why a turn does not begin.
+enum Unwanted {
+    /// It is too late for it.
+    Expired(Cancel),
+    /// Its trigger takes nothing new.
+    Refused(Failure),
+}
+
+fn is_past(expires_at_ms: Option<i64>, now_ms: i64) -> bool {
+    expires_at_ms.is_some_and(|expires_at_ms| now_ms >= expires_at_ms)
+}
+
 /// The event as the turn takes it in: the trigger's own text replaces the caller's.
 pub(super) fn input(trigger: &Trigger, event: Event) -> Input {
     let digest = bytes::Bytes::copy_from_slice(&event.digest());
     Input {
-        text: trigger.text.clone().or(event.text).unwrap_or_default(),
+        text: trigger.text.clone().filter(|_| event.direct.is_none()).or(event.text).unwrap_or_default(),
         payload: event.payload,
         content_type: event.content_type.unwrap_or_default(),
         session: event.session.unwrap_or_default(),

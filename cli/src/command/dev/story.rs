@@ -59,7 +59,7 @@ fn lines(document: &Document, serving: &Serving, data: &Data, first: Option<(&Tr
         format!("  data     {}", data.path().display()),
     ];
     for trigger in &document.triggers {
-        let bot = trigger.resource.bot.as_ref().map(|bot| bot.as_str()).unwrap_or_default();
+        let bot = trigger.resource.bot.as_ref().map(proto::id::BotId::as_str).unwrap_or_default();
         lines.push(format!("  trigger  {} answered by the bot {bot}", trigger.resource.id));
     }
     if let Some((trigger, secret)) = first {
