@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 use crate::api::operation::Access;
 use crate::api_error::ApiError;
 use crate::audit::Who;
+use crate::conversation;
 use crate::door::Door;
 
 /// What the caller presents.
@@ -134,12 +135,20 @@ pub(crate) async fn admit(door: &Door, access: Access, id: &str, headers: &Heade
         }
         (Access::Scope(_), _) => Err(refused("an API token is needed: Authorization: Bearer <token>")),
         (Access::Trigger(_) | Access::Event, _) => {
-            let conversation: Option<ConversationId> = id.parse().ok();
-            let id = conversation.as_ref().map_or(id, |conversation| conversation.session.trigger.as_str());
-            if id == proto::subject::DIRECT && conversation.is_some() {
+            let opened: Option<ConversationId> = id.parse().ok();
+            let id = opened.as_ref().map_or(id, |conversation| conversation.session.trigger.as_str());
+            if opened.is_none() && id.starts_with("cnv.") {
+                return Err(conversation::unknown());
+            }
+            if id == proto::subject::DIRECT && opened.is_some() {
                 return Err(refused("an API token is needed: Authorization: Bearer <token>"));
             }
-            let trigger = door.directory.trigger(Some(id)).await?;
+            let trigger = door.directory.trigger(Some(id)).await;
+            let is_gone = |error: &ApiError| opened.is_some() && error.code == Code::TriggerUnknown;
+            let trigger = trigger.map_err(|error| if is_gone(&error) { conversation::unknown() } else { error })?;
+            if opened.is_some() && may_read(&trigger, None, headers).is_err() && is_known_elsewhere(&door.directory.catalogue.snapshot(), headers) {
+                return Err(conversation::unknown());
+            }
             if access == Access::Event {
                 may_send(&trigger, headers)?;
             } else {
