@@ -30,10 +30,7 @@ async fn post(system: &System, id: &ConversationId, verb: &str, body: Value) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_conversation_is_made_spoken_in_and_read() {
-    let greets = rules(
-        "greets",
-        json!({ "rules": [{ "when": { "text": { "contains": "order" } }, "reply": "which one?" }], "otherwise": { "reply": "hm" } }),
-    );
+    let greets = rules("greets", json!({ "rules": [{ "when": { "text": "order" }, "reply": "which one?" }], "otherwise": "hm" }));
     let system = small().with(greets).with(trigger("orders")).start().await;
     system.ledger().allow_strangers();
     let body = json!({ "name": "Order 42", "botId": "greets", "meta": { "a": 1 }, "messages": [{ "type": "bot", "text": "Hello!" }] });
@@ -63,7 +60,7 @@ async fn a_conversation_is_made_spoken_in_and_read() {
 async fn what_is_known_of_a_conversation_changes_and_so_does_its_bot() {
     let one = scripted("one", json!({ "reply": "I am one" }));
     let two = scripted("two", json!({ "reply": "I am two" }));
-    let system = small().with(one).with(two).start().await;
+    let mut system = small().with(one).with(two).start().await;
     system.ledger().allow_strangers();
     let id = make(&system, json!({ "botId": "one", "name": "a" })).await;
     assert_eq!(post(&system, &id, "complete", json!({ "text": "who?" })).await.ok().str("/text"), "I am one");
@@ -75,7 +72,7 @@ async fn what_is_known_of_a_conversation_changes_and_so_does_its_bot() {
     post(&system, &id, "update", json!({ "botId": null })).await.ok();
     let failed = post(&system, &id, "complete", json!({ "text": "who?" })).await.ok();
     assert_eq!((failed.str("/end/reason"), failed.str("/end/error"), failed.str("/text")), ("error", "CUE0608", ""));
-    drop(system.settled(SOON).await);
+    assert_eq!(system.take_dead().await.len(), 1);
     system.finish().await;
 }
 
@@ -254,8 +251,8 @@ async fn a_conversation_is_there_before_any_worker_is() {
     assert_eq!(system.read(&format!("conversation/{id}/fetch")).send().await.ok().str("/name"), "early");
     assert_eq!(told(&system, &id).await, [""; 0]);
     system.start_worker(Setup::here()).await;
-    drop(system.settled(SOON).await);
-    assert_eq!(told(&system, &id).await, ["user:hi", "bot:hi"]);
+    let is_answered = async || (told(&system, &id).await == ["user:hi", "bot:hi"]).then_some(());
+    eventually("the bot has answered", SOON, is_answered).await;
     system.finish().await;
 }
 
