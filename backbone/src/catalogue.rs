@@ -132,6 +132,12 @@ impl Catalogue {
         (Self { client, view }, task)
     }
 
+    /// A catalogue that stays as it is, for tests of what reads it.
+    pub fn fixed(client: Client, snapshot: Snapshot) -> Self {
+        let (_publish, view) = watch::channel(Some(Arc::new(snapshot)));
+        Self { client, view }
+    }
+
     /// Whether the bucket has been read to its end once.
     pub fn is_loaded(&self) -> bool {
         self.view.borrow().is_some()
@@ -155,6 +161,11 @@ impl Catalogue {
         let mut view = self.view.clone();
         let is_known = |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|snapshot| snapshot.revision >= revision);
         matches!(tokio::time::timeout(deadline, view.wait_for(is_known)).await, Ok(Ok(_)))
+    }
+
+    /// Every later state, for whoever follows it: the newest is always at hand.
+    pub fn follow(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.view.clone()
     }
 
     /// A trigger as this process knows it.

@@ -73,9 +73,39 @@ pub async fn at(client: &Client, stream: &str, seq: u64) -> Result<Option<Stored
 
 /// Up to `batch` messages of a subject from a sequence on, from any replica.
 pub async fn batch(client: &Client, stream: &str, subject: &str, from: u64, batch: usize) -> Result<Vec<Stored>, Error> {
+    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch}}}"#, from.max(1));
+    many(client, stream, body).await
+}
+
+/// Up to `batch` messages of a subject that were stored at a time or later, from any replica.
+pub async fn batch_since(client: &Client, stream: &str, subject: &str, since_ms: i64, batch: usize) -> Result<Vec<Stored>, Error> {
+    let since = jiff::Timestamp::from_millisecond(since_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    many(client, stream, json!({ "start_time": since.to_string(), "next_by_subj": subject, "batch": batch }).to_string()).await
+}
+
+/// The last message of each subject that has one, from any replica; at most 1,024 subjects.
+pub async fn last_of_each(client: &Client, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, Error> {
+    if subjects.is_empty() {
+        return Ok(Vec::new());
+    }
+    many(client, stream, json!({ "multi_last": subjects, "batch": subjects.len() }).to_string()).await
+}
+
+/// The same, ended early by the message that reaches so many bytes.
+pub async fn batch_within(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    (batch, bytes): (usize, usize),
+) -> Result<Vec<Stored>, Error> {
+    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch},"max_bytes":{bytes}}}"#, from.max(1));
+    many(client, stream, body).await
+}
+
+async fn many(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| Error::Answer(error.to_string()))?;
-    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch}}}"#, from.max(1));
     let target = format!("$JS.API.DIRECT.GET.{stream}");
     client.publish_with_reply(target, inbox, body.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let mut found = Vec::new();
@@ -89,6 +119,41 @@ pub async fn batch(client: &Client, stream: &str, subject: &str, from: u64, batc
             Some(status) => return Err(Error::Answer(status.to_string())),
         }
     }
+}
+
+/// Takes a message out of a stream, without overwriting its bytes; one that is gone already is no fault.
+pub async fn remove(client: &Client, stream: &str, seq: u64) -> Result<(), Error> {
+    ask(client, format!("$JS.API.STREAM.MSG.DELETE.{stream}"), json!({ "seq": seq, "no_erase": true }).to_string().into()).await.map(drop)
+}
+
+/// Takes all messages of a subject out of a stream, up to a sequence and with it.
+pub async fn purge(client: &Client, stream: &str, subject: &str, to: u64) -> Result<(), Error> {
+    let body = json!({ "filter": subject, "seq": to.saturating_add(1) }).to_string();
+    ask(client, format!("$JS.API.STREAM.PURGE.{stream}"), body.into()).await.map(drop)
+}
+
+#[derive(Deserialize)]
+struct Info {
+    config: InfoConfig,
+    state: InfoState,
+}
+
+#[derive(Deserialize)]
+struct InfoConfig {
+    max_bytes: i64,
+}
+
+#[derive(Deserialize)]
+struct InfoState {
+    bytes: u64,
+}
+
+/// How full a stream is, in percent of what it may hold.
+pub async fn fullness(client: &Client, stream: &str) -> Result<u64, Error> {
+    let answer = ask(client, format!("$JS.API.STREAM.INFO.{stream}"), Bytes::new()).await?;
+    let info: Info = serde_json::from_slice(&answer.payload).map_err(|_| Error::NoStream)?;
+    let bytes_max = u64::try_from(info.config.max_bytes).ok().filter(|bytes| *bytes > 0);
+    Ok(bytes_max.map_or(0, |bytes_max| info.state.bytes.saturating_mul(100) / bytes_max))
 }
 
 async fn get(client: &Client, subject: String, body: Bytes) -> Result<Option<Stored>, Error> {

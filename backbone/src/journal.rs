@@ -57,6 +57,12 @@ pub async fn after(client: &Client, session: &SessionKey, seq: u64, batch: usize
     stored.into_iter().map(entry).collect()
 }
 
+/// The records of a session that were stored at a time or later, a batch of them.
+pub async fn since(client: &Client, session: &SessionKey, since_ms: i64, batch: usize) -> Result<Vec<Entry>, Error> {
+    let stored = direct::batch_since(client, LOG_STREAM, &subject::log(session), since_ms, batch).await?;
+    stored.into_iter().map(entry).collect()
+}
+
 /// Walks the records of a session after a log sequence until `visit` has seen enough (returns false).
 pub async fn walk(client: &Client, session: &SessionKey, from: u64, mut visit: impl FnMut(Entry) -> bool) -> Result<(), Error> {
     let mut seq = from;

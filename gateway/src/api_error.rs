@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use proto::code::Code;
 use proto::event::FieldError;
@@ -16,6 +16,10 @@ use proto::limit::RETRY_AFTER_S;
 use serde::Serialize;
 
 use crate::call;
+use crate::rate::{Standing, policy};
+
+/// The header in which ChatBotKit's clients look for why they may not.
+const FAILURE: HeaderName = HeaderName::from_static("x-failure-code");
 
 /// A refusal on its way to the caller.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct ApiError {
     pub(crate) limit: Option<usize>,
     /// The trace that the call would have started.
     pub(crate) trace_id: Option<String>,
+    /// Where the limits stand that apply to the call.
+    pub(crate) standings: Vec<Standing>,
     /// What happened inside, for the log.
     pub(crate) cause: Option<String>,
 }
@@ -52,7 +58,7 @@ struct Shape<'a> {
 impl ApiError {
     /// A refusal with its words.
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), field: None, limit: None, trace_id: None, cause: None }
+        Self { code, message: message.into(), field: None, limit: None, trace_id: None, standings: Vec::new(), cause: None }
     }
 
     /// A parameter or header that cannot be used.
@@ -100,9 +106,9 @@ impl From<call::Fault> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let shape = Shape {
+impl ApiError {
+    fn shape(&self) -> Shape<'_> {
+        Shape {
             message: &self.message,
             code: self.code.class(),
             error: self.code.as_str(),
@@ -110,15 +116,29 @@ impl IntoResponse for ApiError {
             limit: self.limit,
             doc: format!("docs/errors/{}.md", self.code.as_str()),
             trace_id: self.trace_id.as_deref(),
-        };
-        let mut response = Response::new(Body::from(serde_json::to_vec(&shape).unwrap_or_default()));
+        }
+    }
+
+    /// The refusal as one result among many.
+    pub(crate) fn told(&self) -> serde_json::Value {
+        serde_json::to_value(self.shape()).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(serde_json::to_vec(&self.shape()).unwrap_or_default()));
         *response.status_mut() = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let status = response.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let is_later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        if is_later || self.code == Code::SessionBusy {
+        if is_later || matches!(self.code, Code::SessionBusy | Code::TimerRunOff) {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        policy::tell(headers, &self.standings);
+        if status == StatusCode::FORBIDDEN {
+            headers.insert(FAILURE, HeaderValue::from_static(self.code.as_str()));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

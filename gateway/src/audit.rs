@@ -20,6 +20,8 @@ use sha2::{Digest as _, Sha256};
 use crate::api_error::ApiError;
 use crate::door::Door;
 
+pub(crate) mod page;
+
 /// Longest key that becomes part of a subject as it is, in bytes.
 const KEY_BYTES_MAX: usize = 200;
 /// Longest reason of a failure that is kept, in bytes.

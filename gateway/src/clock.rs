@@ -39,6 +39,12 @@ impl BrokerClock {
         self.carried_on()
     }
 
+    /// A clock that was told a moment ago.
+    #[cfg(test)]
+    pub(crate) fn told(said_ms: i64) -> Self {
+        Self(Mutex::new(Some((Instant::now(), said_ms))))
+    }
+
     fn carried_on(&self) -> Option<i64> {
         let (at, said_ms) = self.0.lock().unwrap_or_else(PoisonError::into_inner).filter(|(at, _)| at.elapsed() < TRUST)?;
         Some(said_ms.saturating_add(i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX)))

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use backbone::seal::MasterKey;
 use clap::Args;
+use ipnet::IpNet;
 use proto::idempotency::DeploymentKey;
 use proto::limit;
 use secrecy::SecretString;
+
+use crate::rate::address::PerAddress;
 
 /// Shortest API token that is taken, in characters.
 const API_TOKEN_CHARS_MIN: usize = 16;
@@ -42,6 +45,20 @@ pub struct Config {
     /// How much the gateway takes on at once.
     #[command(flatten)]
     pub bounds: Bounds,
+    /// What callers are held to.
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// What callers are held to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Access {
+    /// How many calls one address may make in a time, such as 100/1m; without it as many as it likes.
+    #[arg(long, env = "CUEPOINT_RATE_PER_ADDRESS", value_name = "COUNT/PERIOD")]
+    pub rate_per_address: Option<PerAddress>,
+    /// Networks of proxies whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8.
+    #[arg(long, env = "CUEPOINT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// How much the gateway takes on at once.
@@ -107,7 +124,10 @@ impl Config {
             Some(path) => MasterKey::load(path),
             None => MasterKey::derive(&self.deployment_key()?),
         };
-        key.map_err(|error| format!("--master-key-file: {error}"))
+        key.map_err(|error| match std::error::Error::source(&error) {
+            Some(source) => format!("--master-key-file: {error}: {source}"),
+            None => format!("--master-key-file: {error}"),
+        })
     }
 
     /// Reads the API token, wherever it comes from.

@@ -13,11 +13,12 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use backbone::journal::{self, Entry};
 use backbone::edits;
+use backbone::journal::{self, Entry};
 use proto::code::Code;
 use proto::id::ConversationId;
 use proto::message::Message;
+use proto::resource::Scope;
 
 use crate::api;
 use crate::api_error::ApiError;
@@ -93,14 +94,15 @@ pub(crate) async fn message(door: &Door, id: &ConversationId, message: &str) -> 
 pub(crate) async fn admit(door: &Door, id: &str, headers: &HeaderMap) -> Result<ConversationId, ApiError> {
     let id = named(id)?;
     if id.session.trigger.is_reserved() {
-        let caller = auth::admit(door, api::operation::Access::Scope(proto::resource::Scope::Read), "", headers).await;
-        return caller.map(|_| id);
+        let asked = auth::Asked { access: api::operation::Access::Scope(Scope::Read), path: "", id: "" };
+        return auth::admit(door, asked, headers).await.map(|_| id);
     }
     let trigger = door.directory.trigger(Some(id.session.trigger.as_str())).await;
     let trigger = trigger.map_err(|error| if error.code == Code::TriggerUnknown { unknown() } else { error })?;
-    if let Err(error) = auth::may_read(&trigger, door.api_token.as_ref(), headers) {
-        let is_foreign = auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
-        return Err(if is_foreign { unknown() } else { error });
+    if let Err(error) = auth::admit_to(door, &trigger, Scope::Read, headers).await {
+        let is_refused = matches!(error.code, Code::NotAuthenticated | Code::TriggerForeign);
+        let is_foreign = error.code == Code::TriggerForeign || auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
+        return Err(if is_refused && is_foreign { unknown() } else { error });
     }
     Ok(id)
 }

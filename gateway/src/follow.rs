@@ -18,11 +18,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{auth, conversation, fetch};
+use crate::{conversation, fetch};
 
 mod format;
 mod scope;
-mod ending;
 mod outlet;
 mod ear;
 mod window;
@@ -58,7 +57,7 @@ pub(crate) async fn event(
     headers: HeaderMap,
 ) -> Response {
     let (trigger, receipt) = path.map(|Path(pair)| pair).unwrap_or_default();
-    let scope = fetch::admit(&door, &trigger, &receipt, &headers, auth::may_read).await.map(Scope::Event);
+    let scope = fetch::admit(&door, &trigger, &receipt, &headers, proto::resource::Scope::Read).await.map(Scope::Event);
     match scope {
         Ok(scope) => answer(&door, scope, &uri, &headers).await,
         Err(error) => door.refuse(error),

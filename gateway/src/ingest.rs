@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use async_nats::{HeaderMap, HeaderName};
 use backbone::chance;
+use backbone::later::name;
 use backbone::publish::{self, Stored};
 use bytes::Bytes;
 use proto::code::Code;
 use proto::event::Event;
-use proto::id::{EventSeq, Receipt, SessionKey};
+use proto::id::{EventSeq, Receipt, SessionKey, TimerReceipt};
 use proto::idempotency::{self, Key};
 use proto::limit::{ENVELOPE_BYTES_MAX, PUBLISH_DEADLINE};
 use proto::resource::{Busy, Trigger};
@@ -28,7 +29,9 @@ use proto::{header, session, subject};
 use crate::api_error::ApiError;
 use crate::busy;
 use crate::door::Door;
+use crate::later::{self, Booked};
 use crate::replay::{self, Remembered};
+use crate::timing::Moments;
 
 /// The names of headers, parsed once.
 const TRACEPARENT: HeaderName = HeaderName::from_static(header::TRACEPARENT);
@@ -46,6 +49,8 @@ pub(crate) struct Submission {
     /// The caller's trace. Without one the event has none: an id that nobody recorded spans under is only weight.
     trace: Option<Traceparent>,
     message_id: Option<String>,
+    /// When it comes, where that is later: in milliseconds since 1970.
+    due_ms: Option<i64>,
     /// Whether a busy session refuses it.
     is_refusable: bool,
 }
@@ -57,6 +62,25 @@ pub(crate) struct Accepted {
     pub(crate) receipt: Receipt,
     /// Whether an earlier call sent it.
     pub(crate) is_replay: bool,
+}
+
+/// What was taken.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// An event.
+    Event(Accepted),
+    /// One that comes later.
+    Later(Booked),
+}
+
+impl Taken {
+    /// Whether an earlier call sent it.
+    pub(crate) fn is_replay(&self) -> bool {
+        match self {
+            Self::Event(accepted) => accepted.is_replay,
+            Self::Later(booked) => booked.is_replay,
+        }
+    }
 }
 
 impl Submission {
@@ -72,7 +96,31 @@ impl Submission {
             (None, None) => session::fresh_token(chance::bytes()),
         };
         let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger.id, key));
-        Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, is_refusable }
+        Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, due_ms: None, is_refusable }
+    }
+
+    /// Says when it counts.
+    pub(crate) fn at(mut self, moments: Moments) -> Self {
+        self.event.expires_at_ms = moments.expires_at_ms;
+        Self { due_ms: moments.due_ms, ..self }
+    }
+
+    /// Publishes it, or stores it until it is due.
+    pub(crate) async fn take(self, door: &Arc<Door>) -> Result<Taken, ApiError> {
+        if let Some(due_ms) = self.due_ms {
+            Box::pin(self.book(door, due_ms)).await.map(Taken::Later)
+        } else {
+            self.send(door).await.map(Taken::Event)
+        }
+    }
+
+    async fn book(mut self, door: &Arc<Door>, due_ms: i64) -> Result<Booked, ApiError> {
+        let timer = later::timer(self.message_id.as_deref());
+        self.event.timer = Some(name(timer.as_str(), due_ms));
+        check_size(&door.client, &self.event.encode())?;
+        let receipt = TimerReceipt { session: self.session, timer };
+        let trace = self.trace.as_ref().map(Traceparent::as_str);
+        later::book(door, receipt, self.event, trace, self.message_id.is_some()).await
     }
 
     /// Addresses an event that is known by an id of the gateway's own, which no key of a caller makes.
@@ -81,14 +129,14 @@ impl Submission {
         let token =
             session::string(event.session.as_deref(), &event.contact).map_or_else(|| session::fresh_token(chance::bytes()), session::token);
         let session = SessionKey { trigger: trigger.id.clone(), token };
-        Self { session, event, trace, message_id: Some(message_id), is_refusable: trigger.busy == Busy::Reject }
+        Self { session, event, trace, message_id: Some(message_id), due_ms: None, is_refusable: trigger.busy == Busy::Reject }
     }
 
     /// Addresses an event for a session that is known already; a key makes a repeat one event.
     pub(crate) fn to(door: &Door, session: SessionKey, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
         let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
         let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
-        Self { session, event, trace, message_id, is_refusable: false }
+        Self { session, event, trace, message_id, due_ms: None, is_refusable: false }
     }
 
     /// Publishes it, unless it is known already.
@@ -171,7 +219,8 @@ pub(crate) fn code(error: &publish::Error) -> Code {
     }
 }
 
-fn refusal(error: &publish::Error) -> ApiError {
+/// What a caller is told of a publish that was not confirmed.
+pub(crate) fn refusal(error: &publish::Error) -> ApiError {
     let code = code(error);
     let message = match code {
         Code::SessionBacklogFull => "too many events of this session wait to be handled",

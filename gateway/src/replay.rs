@@ -96,7 +96,8 @@ pub(crate) fn remember(door: &Arc<Door>, message_id: &str, remembered: &Remember
     }));
 }
 
-fn reused() -> ApiError {
+/// A key that names another payload.
+pub(crate) fn reused() -> ApiError {
     ApiError::new(Code::KeyReused, "the idempotency key was used for another payload")
 }
 

@@ -82,6 +82,8 @@ codes! {
     DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
     /// What was waited for has not ended in time.
     Late = "CUE0114", 408, "TIMEOUT", Never;
+    /// The cursor names no entry of the list.
+    CursorUnknown = "CUE0130", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.
@@ -150,6 +152,10 @@ codes! {
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
     /// What was asked cannot be put on record, so it was not done.
     Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is away.
+    IndexAway = "CUE0507", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is being built.
+    IndexBuilding = "CUE0508", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.

@@ -112,6 +112,10 @@ token! {
     ContactId, "a contact id"
 }
 token! {
+    /// Names a destination inside its trigger, as a subject token.
+    DestinationId, "a destination id"
+}
+token! {
     /// Names a session inside its trigger, as a subject token.
     SessionToken, "a session token"
 }

@@ -168,13 +168,14 @@ impl Resource {
 
     /// Reads an entry; `None` where its key or kind is of a later version.
     pub fn decode(key: &str, bytes: Bytes) -> Result<Option<Self>, Error> {
+        use wire::resource::Kind;
+
         let Some((group, id)) = key.split_once('.') else { return Ok(None) };
         if !Self::GROUPS.contains(&group) {
             return Ok(None);
         }
         let wire::Resource { managed_by, kind, common } = wire::Resource::decode(bytes)?;
         let common = Common::parse(managed_by, common)?;
-        use wire::resource::Kind;
         Ok(Some(match (group, kind) {
             (_, None) => return Ok(None),
             ("trigger", Some(Kind::Trigger(message))) => Self::Trigger(Trigger::parse(id.parse()?, common, message)?),

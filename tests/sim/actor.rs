@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backbone::alarm::Set;
 use backbone::catalogue::Revised;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
 use proto::resource::Trigger;
-use proto::wire::{Call, Doubt, Wait};
+use proto::wire::{Alarm, Call, Doubt, Wait};
 use serde_json::{Value, json};
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Request, Thought, Turn};
 use worker::budget::{Account, Exceeded, Ledger, Spent};
-use worker::port::{Chance, Clock, Directory, Live, News, Plan, Unavailable, Wanted};
+use worker::port::{Chance, Clock, Directory, Live, News, Parcel, Plan, Times, Unavailable, Wanted};
 
 use crate::world::World;
 
@@ -50,6 +51,10 @@ impl Directory for Actor {
         Ok(*id == self.trigger.id)
     }
 
+    fn is_paused(&self, _id: &TriggerId) -> bool {
+        false
+    }
+
     fn plan(&self, _id: &TriggerId) -> Option<Plan> {
         let (world, me) = (self.world.clone(), self.me.clone());
         let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
@@ -69,6 +74,30 @@ impl Directory for Actor {
 
     async fn plan_for_at(&self, id: &TriggerId, _wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
         self.plan_at(id, revisions).await
+    }
+}
+
+/// The world has no schedules.
+#[async_trait]
+impl Times for Actor {
+    async fn trigger(&self, id: &TriggerId) -> Result<Option<Arc<Revised<Trigger>>>, Unavailable> {
+        Ok(Directory::trigger(self, id))
+    }
+
+    async fn alarm(&self, _trigger: &TriggerId) -> Result<Option<Set>, Unavailable> {
+        Ok(None)
+    }
+
+    async fn set_alarm(&self, _trigger: &TriggerId, _alarm: &Alarm, _fence: u64) -> Result<bool, Unavailable> {
+        Ok(false)
+    }
+
+    async fn was_sent(&self, _session: &SessionKey, _name: &str, _since_ms: i64) -> Result<bool, Unavailable> {
+        Ok(false)
+    }
+
+    async fn send(&self, _session: &SessionKey, _parcel: Parcel) -> Result<bool, Unavailable> {
+        Ok(false)
     }
 }
 

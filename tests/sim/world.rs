@@ -452,6 +452,7 @@ impl World {
             leases: Arc::new(SimLeases::new(self.clone(), id.clone())),
             directory: Arc::clone(&actor) as Arc<_>,
             ledger: Arc::clone(&actor) as Arc<_>,
+            times: Arc::clone(&actor) as Arc<_>,
             live: Arc::clone(&actor) as Arc<_>,
             clock: actor,
             chance: Arc::new(SeededChance::new(self.state().next())),

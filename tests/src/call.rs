@@ -196,7 +196,8 @@ impl Answer {
         assert_eq!((self.status.as_u16(), self.str("/code")), (known.status(), known.class()), "{}", self.body);
         assert!(!self.str("/message").is_empty(), "{}", self.body);
         assert_eq!(self.str("/doc"), format!("docs/errors/{}.md", known.as_str()));
-        let is_later = matches!(self.status.as_u16(), 429 | 503) || *known == proto::code::Code::SessionBusy;
+        let is_later =
+            matches!(self.status.as_u16(), 429 | 503) || matches!(known, proto::code::Code::SessionBusy | proto::code::Code::TimerRunOff);
         assert_eq!(self.headers.contains_key("retry-after"), is_later, "{} {:?}", self.status, self.headers);
     }
 }

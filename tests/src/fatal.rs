@@ -8,19 +8,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use backbone::alarm::Set;
 use backbone::catalogue::Revised;
 use backbone::journal::Entry;
 use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::{Record, Revisions, Step};
 use proto::resource::{Limits, Trigger};
-use proto::wire::{Call, Doubt};
+use proto::wire::{Alarm, Call, Doubt};
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Thought, Turn};
 use worker::budget::Spent;
-use worker::port::{Broker, Delivery, Directory, HandOver, NotAppended, Plan, Ports, Reply, Settle, Timer, Unavailable, Waiting, Wanted};
+use worker::port::{
+    Broker, Delivery, Directory, HandOver, NotAppended, Parcel, Plan, Ports, Reply, Settle, Timer, Times, Unavailable, Waiting, Wanted,
+};
 
 /// The point at which the process ends.
 pub struct Fatal {
@@ -64,6 +67,7 @@ impl Fatal {
 pub fn wrap(ports: Ports, fatal: &Arc<Fatal>) -> Ports {
     Ports {
         broker: Arc::new(FatalBroker { inner: ports.broker, fatal: Arc::clone(fatal) }),
+        times: Arc::new(FatalTimes { inner: ports.times, fatal: Arc::clone(fatal) }),
         directory: Arc::new(FatalDirectory { inner: ports.directory, fatal: Arc::clone(fatal) }),
         ..ports
     }
@@ -173,6 +177,40 @@ impl Broker for FatalBroker {
     }
 }
 
+struct FatalTimes {
+    inner: Arc<dyn Times>,
+    fatal: Arc<Fatal>,
+}
+
+#[async_trait]
+impl Times for FatalTimes {
+    async fn trigger(&self, id: &TriggerId) -> Result<Option<Arc<Revised<Trigger>>>, Unavailable> {
+        self.inner.trigger(id).await
+    }
+
+    async fn alarm(&self, trigger: &TriggerId) -> Result<Option<Set>, Unavailable> {
+        self.inner.alarm(trigger).await
+    }
+
+    async fn set_alarm(&self, trigger: &TriggerId, alarm: &Alarm, fence: u64) -> Result<bool, Unavailable> {
+        let name = self.fatal.before("alarm");
+        let set = self.inner.set_alarm(trigger, alarm, fence).await;
+        self.fatal.after(&name);
+        set
+    }
+
+    async fn was_sent(&self, session: &SessionKey, name: &str, since_ms: i64) -> Result<bool, Unavailable> {
+        self.inner.was_sent(session, name, since_ms).await
+    }
+
+    async fn send(&self, session: &SessionKey, parcel: Parcel) -> Result<bool, Unavailable> {
+        let name = self.fatal.before("send");
+        let sent = self.inner.send(session, parcel).await;
+        self.fatal.after(&name);
+        sent
+    }
+}
+
 struct FatalDirectory {
     inner: Arc<dyn Directory>,
     fatal: Arc<Fatal>,
@@ -198,6 +236,10 @@ impl Directory for FatalDirectory {
 
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable> {
         self.inner.has_trigger(id).await
+    }
+
+    fn is_paused(&self, id: &TriggerId) -> bool {
+        self.inner.is_paused(id)
     }
 
     fn plan(&self, id: &TriggerId) -> Option<Plan> {

@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Skillset, Trigger};
+use backbone::seal::{self, MasterKey};
+use proto::idempotency::DeploymentKey;
+use proto::resource::{
+    ApiToken, Bot, Busy, Common, Destination, Limits, Rate, Resource, Scope, SecretDigest, Signature, Skillset, Trigger, Webhook,
+};
+use proto::wire::destination::To;
 use serde_json::Value;
+
+use crate::peer::webhook::KEY;
+use crate::system::DEPLOYMENT_KEY;
 
 /// The secret of a trigger that was given no other.
 pub const SECRET: &str = "s3cret";
@@ -64,6 +72,31 @@ impl Draft {
         Self(Trigger { limits, ..self.0 })
     }
 
+    /// Where the ends of its turns are told.
+    #[must_use]
+    pub fn results(self, results: impl IntoIterator<Item = Destination>) -> Self {
+        Self(Trigger { results: results.into_iter().collect(), ..self.0 })
+    }
+
+    /// Calls may be signed.
+    #[must_use]
+    pub fn signature(self, signature: Signature) -> Self {
+        Self(Trigger { signature: Some(signature), ..self.0 })
+    }
+
+    /// How many events it takes in a time.
+    #[must_use]
+    pub fn rate(self, count: u32, per: Duration) -> Self {
+        let per_ms = u64::try_from(per.as_millis()).expect("a time");
+        Self(Trigger { rate: Some(Rate { count, per_ms }), ..self.0 })
+    }
+
+    /// The secret before the last rotation, and until when it counts.
+    #[must_use]
+    pub fn previous(self, secret: &str, until_ms: i64) -> Self {
+        Self(Trigger { previous: Some((SecretDigest::of(secret), until_ms)), ..self.0 })
+    }
+
     /// How long a conversation lasts.
     #[must_use]
     pub fn lasting(self, session_duration: Duration) -> Self {
@@ -71,10 +104,38 @@ impl Draft {
     }
 }
 
+/// A token of the API: its id, the token itself, and what it may do.
+pub fn token(id: &str, text: &str, scopes: &[Scope]) -> ApiToken {
+    ApiToken {
+        id: id.parse().expect("a token id"),
+        common: Common::of("api"),
+        name: id.to_owned(),
+        digest: SecretDigest::of(text),
+        scopes: scopes.to_vec(),
+        triggers: Vec::new(),
+        expires_at_ms: None,
+        hint: String::new(),
+        rate: None,
+    }
+}
+
 impl From<Draft> for Resource {
     fn from(draft: Draft) -> Self {
         Self::Trigger(draft.0)
     }
+}
+
+/// A webhook of a trigger, its key sealed as a gateway would seal it.
+pub fn webhook(trigger: &str, id: &str, url: &str) -> Destination {
+    let master = MasterKey::derive(&DeploymentKey::parse(DEPLOYMENT_KEY.as_bytes()).expect("a deployment key")).expect("a master key");
+    let context = outbox::destination::context(&trigger.parse().expect("a trigger id"), id);
+    let key_sealed = seal::seal(&master, &context, KEY).expect("a key can be sealed");
+    Destination { id: id.to_owned(), to: Some(To::Webhook(Webhook { url: url.to_owned(), key_sealed })), ..Destination::default() }
+}
+
+/// A subject that ends of turns are told on.
+pub fn results_on(id: &str, subject: &str) -> Destination {
+    Destination { id: id.to_owned(), to: Some(To::Subject(subject.to_owned())), ..Destination::default() }
 }
 
 fn bot(id: &str, kind: &str, definition: &Value) -> Resource {

@@ -9,3 +9,4 @@ pub mod offer;
 pub mod redis;
 pub mod system;
 pub mod timer;
+pub mod times;

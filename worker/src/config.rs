@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use backbone::config;
-use backbone::seal::MasterKey;
 use clap::Args;
 use egress::policy::Allow;
-use proto::idempotency::DeploymentKey;
 use proto::limit;
 
+use crate::role::Role;
 use crate::settings::{self, Settings};
 
 /// All settings of a worker.
@@ -21,6 +20,9 @@ pub struct Config {
     /// Where Redis is.
     #[command(flatten)]
     pub redis: config::Redis,
+    /// What this process does: `turns`, `index` (keeps the lists), `deliver` (tells where turns' ends are wanted).
+    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_values_t = Role::ALL)]
+    pub roles: Vec<Role>,
     /// How many turns run at once.
     #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
     pub turns: usize,
@@ -33,12 +35,12 @@ pub struct Config {
     /// The same, for a worker that is started from within a program.
     #[arg(skip)]
     pub settings: Option<Settings>,
-    /// File with the keys that secrets made by the API are sealed under, one a line.
-    #[arg(long, env = "CUEPOINT_MASTER_KEY_FILE", value_name = "FILE")]
-    pub master_key_file: Option<PathBuf>,
-    /// File with the deployment's key, from which the master key is made where no file of its own is given.
-    #[arg(long, env = "CUEPOINT_DEPLOYMENT_KEY_FILE", value_name = "FILE")]
-    pub deployment_key_file: Option<PathBuf>,
+    /// What is sealed is read with these.
+    #[command(flatten)]
+    pub keys: config::Keys,
+    /// How ends of turns are delivered.
+    #[command(flatten)]
+    pub deliver: outbox::config::Config,
     /// How long a clean shutdown may take; Kubernetes' grace period must be longer.
     #[arg(long, env = "CUEPOINT_DRAIN_DEADLINE", value_parser = humantime::parse_duration, default_value = "25s")]
     pub drain_deadline: Duration,
@@ -50,12 +52,13 @@ impl Config {
         Self {
             nats,
             redis,
+            roles: Role::ALL.to_vec(),
             turns: limit::TURNS_MAX,
             egress_allow: Vec::new(),
             settings_file: None,
             settings: None,
-            master_key_file: None,
-            deployment_key_file: None,
+            keys: config::Keys::default(),
+            deliver: outbox::config::Config::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
         }
     }
@@ -69,16 +72,9 @@ impl Config {
         }
     }
 
-    /// What opens secrets made by the API, where a key is given.
-    pub(crate) fn master_key(&self) -> Result<Option<MasterKey>, String> {
-        if let Some(path) = &self.master_key_file {
-            return MasterKey::load(path).map(Some).map_err(|error| error.to_string());
-        }
-        let Some(path) = &self.deployment_key_file else { return Ok(None) };
-        let bytes = std::fs::read(path).map_err(|error| format!("--deployment-key-file {} cannot be read: {error}", path.display()))?;
-        let key = DeploymentKey::parse(bytes.trim_ascii_end());
-        let key = key.ok_or_else(|| format!("--deployment-key-file {} must hold at least 16 bytes", path.display()))?;
-        MasterKey::derive(&key).map(Some).map_err(|error| error.to_string())
+    /// Whether this process does something.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
     }
 
     /// All faults that the settings have together.
@@ -87,10 +83,14 @@ impl Config {
         if self.turns == 0 || self.turns > limit::MAILBOXES_MAX {
             faults.push(format!("--turns {} must be between 1 and {}", self.turns, limit::MAILBOXES_MAX));
         }
+        if self.roles.is_empty() {
+            faults.push("--roles must name at least one of turns, index and deliver".to_owned());
+        }
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());
         }
-        faults.extend(self.master_key().err());
+        faults.extend(self.keys.master().err().map(|error| error.to_string()));
+        faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -22,6 +22,7 @@ use crate::drain::{Drain, Stop};
 use crate::gate::{Gates, Narrow};
 use crate::mailbox::hold::{Held, Hold, Taken};
 use crate::mailbox::{Lease, Mailbox};
+use crate::pause;
 use crate::port::{Claim, Delivery, HandOver, Inbox, Plan, Ports, Reply, Settle, Waiting};
 
 /// How often a delivery is passed on before the broker is asked to bring it again.
@@ -152,6 +153,10 @@ impl Desk {
         if let Some((inbox, session)) =
             addressee(&arrival.subject).filter(|(_, session)| self.ports.directory.trigger(&session.trigger).is_some())
         {
+            if inbox == Inbox::Event && self.ports.directory.is_paused(&session.trigger) && !self.has(&session) {
+                let delay = pause::delay(self);
+                return self.settle_later(arrival.reply, Settle::Nak(delay));
+            }
             let delivery = Delivery { session, inbox, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
             self.place(delivery, false, Origin::default());
         } else {

@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - [`config`] and [`service`]: how a worker is started and stopped;
+//! - [`role`]: what a worker does beside turns;
 //! - [`port`]: the seams: broker, leases, directory, clock, chance, tasks;
 //! - [`desk`]: where deliveries arrive and find their session's mailbox;
 //! - [`mailbox`]: what one session's owner shares between delivery, renewal and drain;
@@ -9,6 +10,8 @@
 //! - [`position`], [`readback`], [`attempt`], [`conversation`], [`transcript`]: what the drain decides, pure;
 //! - [`turn`]: one turn as its records tell it, pure;
 //! - [`budget`]: what turns may take;
+//! - [`alarm`], [`firing`], [`keeper`]: schedules, and events that come later;
+//! - [`pause`]: triggers that stand still, and go on;
 //! - [`gate`]: how many turns run at once;
 //! - [`upkeep`]: renewal, progress and heartbeat;
 //! - [`scout`]: a trigger's backlog does not hold the others up;
@@ -21,6 +24,7 @@
 pub mod ability;
 pub mod adapter;
 pub mod adoption;
+pub mod alarm;
 pub mod attempt;
 pub mod bot;
 pub mod budget;
@@ -28,11 +32,15 @@ pub mod config;
 pub mod conversation;
 pub mod desk;
 pub mod drain;
+pub mod firing;
 pub mod gate;
+pub mod keeper;
 pub mod mailbox;
+pub mod pause;
 pub mod port;
 pub mod position;
 pub mod readback;
+pub mod role;
 pub mod roster;
 pub mod scout;
 pub mod secret;

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use backbone::alarm;
 use backbone::catalogue::Revised;
 use backbone::journal::Entry;
 use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
 use proto::resource::Trigger;
-use proto::wire::{Call, Outcome, Settings};
+use proto::wire::{Alarm, Call, Outcome, Settings};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -201,6 +202,32 @@ pub trait Leases: Send + Sync {
     async fn forget(&self, worker: &WorkerId) -> Result<(), Silent>;
 }
 
+/// An event on its way into a session's inbox.
+#[derive(Debug, Clone)]
+pub struct Parcel {
+    /// What the broker knows a repeat by.
+    pub message_id: String,
+    /// The trace context.
+    pub traceparent: Option<String>,
+    /// The envelope, in protobuf.
+    pub body: Bytes,
+}
+
+/// Timers, and the events that they bring.
+#[async_trait]
+pub trait Times: Send + Sync {
+    /// A trigger as the bucket's leader knows it.
+    async fn trigger(&self, id: &TriggerId) -> Result<Option<Arc<Revised<Trigger>>>, Unavailable>;
+    /// The timer of a trigger's schedule, from the leader.
+    async fn alarm(&self, trigger: &TriggerId) -> Result<Option<alarm::Set>, Unavailable>;
+    /// Sets the timer of a trigger's schedule in place of the one at `fence`; false where another is there by now.
+    async fn set_alarm(&self, trigger: &TriggerId, alarm: &Alarm, fence: u64) -> Result<bool, Unavailable>;
+    /// Whether an event of that timer's name has come into a session since a time.
+    async fn was_sent(&self, session: &SessionKey, name: &str, since_ms: i64) -> Result<bool, Unavailable>;
+    /// Publishes an event; false where the broker knows its id.
+    async fn send(&self, session: &SessionKey, parcel: Parcel) -> Result<bool, Unavailable>;
+}
+
 /// Triggers and bots.
 #[async_trait]
 pub trait Directory: Send + Sync {
@@ -210,6 +237,8 @@ pub trait Directory: Send + Sync {
     fn triggers(&self) -> Vec<TriggerId>;
     /// Whether a trigger exists for certain; asks the leader where this process knows none.
     async fn has_trigger(&self, id: &TriggerId) -> Result<bool, Unavailable>;
+    /// Whether a trigger, or the bot that answers it, stands still: its events wait.
+    fn is_paused(&self, id: &TriggerId) -> bool;
     /// What a turn of a trigger goes by, as this process knows it now.
     fn plan(&self, id: &TriggerId) -> Option<Plan>;
     /// What a turn that began at these revisions goes by; the newest where they are no longer kept.
@@ -299,6 +328,8 @@ pub struct Ports {
     pub directory: Arc<dyn Directory>,
     /// What is spent over many turns.
     pub ledger: Arc<dyn Ledger>,
+    /// Timers, and the events that they bring.
+    pub times: Arc<dyn Times>,
     /// Who follows turns while they run.
     pub live: Arc<dyn Live>,
     /// The clock of the wall.

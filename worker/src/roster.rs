@@ -16,7 +16,7 @@ use backbone::direct;
 use proto::id::{BotId, TriggerId};
 use proto::idempotency::hex;
 use proto::record::Revisions;
-use proto::resource::{self, Resource, Skillset, Trigger};
+use proto::resource::{self, Resource, Skillset, State, Trigger};
 use proto::wire::Settings;
 use sha2::{Digest as _, Sha256};
 
@@ -225,6 +225,13 @@ impl Directory for Roster {
         }
         let found = self.catalogue.trigger_from_leader(id).await;
         found.map(|trigger| trigger.is_some()).map_err(unavailable)
+    }
+
+    fn is_paused(&self, id: &TriggerId) -> bool {
+        let Some(trigger) = self.catalogue.trigger(id) else { return false };
+        let bot = trigger.bot.as_ref().and_then(|bot| self.catalogue.bot(bot));
+        // A bot has no inbox of its own to refuse anything: draining is standing still too.
+        trigger.state == State::Paused || bot.is_some_and(|bot| bot.state != State::Active)
     }
 
     fn plan(&self, id: &TriggerId) -> Option<Plan> {

@@ -55,10 +55,8 @@ async fn subscribe(call: Call) -> Result<Response, ApiError> {
         return Err(unknown());
     }
     let opened = ConversationId { session: receipt.session.clone(), event: receipt.event };
-    let said = Said {
-        accepted: Accepted { receipt: receipt.clone(), is_replay: true },
-        conversation: report.conversation.unwrap_or(opened),
-    };
+    let said =
+        Said { accepted: Accepted { receipt: receipt.clone(), is_replay: true }, conversation: report.conversation.unwrap_or(opened) };
     let guard = HangUp::new(&call.door, &receipt, false);
     let body = listening.event(&call.door, receipt).await?;
     Ok(stream::channel(format, stream::Turn::new(said, Arc::clone(&call.door)), (body, guard)))

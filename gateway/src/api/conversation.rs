@@ -177,7 +177,8 @@ async fn fetch(call: Call) -> Result<Response, ApiError> {
 async fn update(call: Call) -> Result<Response, ApiError> {
     let id = named(&call)?;
     let mut fields = Fields::of(&call)?;
-    let cleared: Vec<String> = ["botId", "skillsetId", "contactId"].into_iter().filter(|name| !fields.has(name)).map(str::to_owned).collect();
+    let cleared: Vec<String> =
+        ["botId", "skillsetId", "contactId"].into_iter().filter(|name| !fields.has(name)).map(str::to_owned).collect();
     let given = Fields::of(&call)?.rest();
     settings(&call, &mut fields).await?;
     let mut patch = fields.rest();

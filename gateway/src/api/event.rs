@@ -2,6 +2,7 @@
 
 use axum::routing::{any, get, post};
 use proto::code::Code;
+use proto::limit::BATCH_BYTES_MAX;
 use proto::resource::Scope;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ const TAG: &str = "Events";
 
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![send(), fetched(), cancel(), answer(), subscribe()]
+    vec![send(), batch(), fetched(), cancel(), answer(), subscribe()]
 }
 
 fn send() -> Operation {
@@ -30,6 +31,17 @@ fn send() -> Operation {
         .query("contact.email", json!({ "type": "string", "maxLength": 254 }), "The mail address of whom the event is from.")
         .query("contact.phone", json!({ "type": "string", "maxLength": 254 }), "The telephone number of whom the event is from.")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
+        .query(
+            "delay",
+            length(),
+            "How long the event is put off, at most 30 days: milliseconds, or a text such as `90s`. Also as header `Cuepoint-Delay`.",
+        )
+        .query(
+            "at",
+            length(),
+            "When the event comes instead, at most 30 days ahead: milliseconds since 1970 or ISO 8601. Also as header `Cuepoint-At`.",
+        )
+        .query("expiresIn", length(), "How long the event may wait for its turn, from when it comes. Also as header `Cuepoint-Expires-In`.")
         .header("Idempotency-Key", json!({ "type": "string", "maxLength": 255 }), "Calls with one key make one event.")
         .answers(Answer::Object(Form { schema: progress, example: example() }))
         .refuses(&[
@@ -48,7 +60,45 @@ fn send() -> Operation {
             Code::BrokerFull,
             Code::Unconfirmed,
             Code::Internal,
+            Code::TimingInvalid,
+            Code::TriggerDraining,
         ])
+}
+
+fn batch() -> Operation {
+    let example =
+        json!({ "events": [{ "text": "where is my order?", "session": "order-42" }, { "payload": { "order": 43 }, "delay": "10m" }] });
+    let results = json!({ "results": [
+        { "id": "evt.orders.k1f3.6a1b2c3d.42", "session": "k1f3" },
+        { "id": "tmr.orders.x2.later-00112233445566778899aabbccddeeff", "session": "x2", "status": "scheduled", "dueAt": 1_790_000_600_000_i64 },
+    ] });
+    Operation::post("sendEvents", "/integration/trigger/{id}/event/batch", Access::Event, crate::batch::send)
+        .says(TAG, "Send up to 100 events to a trigger")
+        .more("The results stand in the order of the events: a receipt, or the shape of an error. Events of one session keep their order.")
+        .takes::<crate::batch::Events>(example)
+        .at_most(BATCH_BYTES_MAX)
+        .answers(Answer::Object(Form { schema: results_schema, example: results }))
+        .refuses(&[
+            Code::BodyMalformed,
+            Code::BodyTooLarge,
+            Code::FieldInvalid,
+            Code::FieldUnknown,
+            Code::BatchInvalid,
+            Code::TriggerUnknown,
+            Code::TriggerDraining,
+        ])
+}
+
+fn results_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": { "results": { "type": "array", "maxItems": 100, "items": { "type": "object", "additionalProperties": true } } },
+        "required": ["results"]
+    })
+}
+
+fn length() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 64 })
 }
 
 fn fetched() -> Operation {
@@ -88,7 +138,8 @@ fn subscribe() -> Operation {
 
 const READS: Access = Access::Trigger(Scope::Read);
 const SPEAKS: Access = Access::Trigger(Scope::Operate);
-const SAID: [Code; 9] = [
+const SAID: [Code; 10] = [
+    Code::TimerRunOff,
     Code::BodyMalformed,
     Code::BodyTooLarge,
     Code::ParameterInvalid,
@@ -110,6 +161,8 @@ fn progress(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "properties": {
             "id": { "type": "string", "description": "The receipt." },
+            "eventId": { "type": "string", "description": "The receipt of the event itself, where `id` is that of its timer." },
+            "dueAt": { "type": "integer", "description": "When a later event comes, in milliseconds since 1970." },
             "session": { "type": "string", "description": "The session's token." },
             "status": { "type": "string", "description": "Where the event is on its way." },
             "attempts": { "type": "integer", "description": "How often it was attempted." },

@@ -70,6 +70,11 @@ pub(crate) async fn create<K: Kind>(call: Call) -> Result<Response, ApiError> {
 
 /// Makes one of what a function makes of every default.
 pub(crate) async fn made<K: Kind>(call: &Call, fill: impl AsyncFnOnce(K::Item) -> Result<K::Item, ApiError>) -> Result<Response, ApiError> {
+    give(&json!({ "id": minted::<K>(call, fill).await? }))
+}
+
+/// The same; its id.
+pub(crate) async fn minted<K: Kind>(call: &Call, fill: impl AsyncFnOnce(K::Item) -> Result<K::Item, ApiError>) -> Result<String, ApiError> {
     let now_ms = now_ms(&call.door).await?;
     let id = id::mint(K::LETTER, now_ms);
     let mut item = K::new(&id).ok_or_else(K::unknown)?;
@@ -77,7 +82,7 @@ pub(crate) async fn made<K: Kind>(call: &Call, fill: impl AsyncFnOnce(K::Item) -
     let resource = K::wrap(fill(item).await?);
     let [action, ..] = K::ACTIONS;
     store::make(&call.door, Edit { caller: &call.caller, action, before: (0, None), after: Some(&resource) }).await?;
-    give(&json!({ "id": id }))
+    Ok(id)
 }
 
 /// Lists them.
@@ -129,6 +134,19 @@ pub(crate) async fn changed<K: Kind, A>(call: &Call, change: impl Fn(K::Item) ->
 where
     A: Future<Output = Result<K::Item, ApiError>> + Send,
 {
+    let [_, action, _] = K::ACTIONS;
+    changed_as::<K, A>(call, action, change).await
+}
+
+/// The same, on record as something else than a plain change.
+pub(crate) async fn changed_as<K: Kind, A>(
+    call: &Call,
+    action: &'static str,
+    change: impl Fn(K::Item) -> A + Send + Sync,
+) -> Result<String, ApiError>
+where
+    A: Future<Output = Result<K::Item, ApiError>> + Send,
+{
     let expected = expected(call)?;
     let id = resolve::<K>(call, call.place("id")).await?;
     let tries = if expected.is_some() { 1 } else { TRIES_MAX };
@@ -138,7 +156,6 @@ where
         let common = K::common_mut(&mut after);
         common.updated_at_ms = now_ms(&call.door).await?.max(common.created_at_ms);
         let (before, after) = (K::wrap(before), K::wrap(after));
-        let [_, action, _] = K::ACTIONS;
         let edit = Edit { caller: &call.caller, action, before: (revision, Some(&before)), after: Some(&after) };
         match store::make(&call.door, edit).await {
             Ok(_) => return Ok(id),

@@ -10,10 +10,10 @@ use crate::api_error::ApiError;
 pub(crate) const ALIAS_CHARS_MAX: usize = 128;
 /// Largest `meta`, in bytes of JSON.
 pub(crate) const META_BYTES_MAX: usize = 32 * 1024;
-/// Longest name, in bytes.
-pub(crate) const NAME_BYTES_MAX: usize = 256;
-/// Longest description, in bytes.
-pub(crate) const DESCRIPTION_BYTES_MAX: usize = 16 * 1024;
+/// Longest name, in characters.
+pub(crate) const NAME_CHARS_MAX: usize = 256;
+/// Longest description, in characters.
+pub(crate) const DESCRIPTION_CHARS_MAX: usize = 8 * 1024;
 /// Largest sum of what is only kept for older clients, in bytes of JSON.
 pub(crate) const EXTRA_BYTES_MAX: usize = 32 * 1024;
 
@@ -74,17 +74,27 @@ pub(crate) fn keep<const N: usize>(common: &mut Common, fields: [(&str, Given<Va
     check_bytes("the fields that are only kept", &common.extra, EXTRA_BYTES_MAX)
 }
 
-/// Refuses a text that is too long.
-pub(crate) fn check_text(field: &'static str, text: &str, bytes_max: usize) -> Result<(), ApiError> {
-    if text.len() <= bytes_max {
+/// Refuses a text that is too long, as the document counts it.
+pub(crate) fn check_text(field: &'static str, text: &str, chars_max: usize) -> Result<(), ApiError> {
+    let chars = if text.len() <= chars_max { 0 } else { text.chars().count() };
+    if chars <= chars_max {
         return Ok(());
     }
-    let error = ApiError::field(field, format_args!("has {} bytes, at most {bytes_max} are taken", text.len()));
+    let error = ApiError::field(field, format_args!("has {chars} characters, at most {chars_max} are taken"));
+    Err(ApiError { limit: Some(chars_max), ..error })
+}
+
+/// Refuses something that takes too much room.
+pub(crate) fn check_size(field: &'static str, bytes: usize, bytes_max: usize) -> Result<(), ApiError> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let error = ApiError::field(field, format_args!("has {bytes} bytes, at most {bytes_max} are taken"));
     Err(ApiError { limit: Some(bytes_max), ..error })
 }
 
 fn check_bytes(field: &'static str, object: &Map<String, Value>, bytes_max: usize) -> Result<(), ApiError> {
-    check_text(field, &proto::resource::common::text(object), bytes_max)
+    check_size(field, proto::resource::common::text(object).len(), bytes_max)
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ mod catalogue;
 use catalogue::{ABILITIES, ACTIONS, SECRETS};
 
 const TAG: &str = "Platform";
-/// Longest text that is searched for, in bytes.
-const SEARCH_BYTES_MAX: usize = 1_024;
+/// Longest text that is searched for, in characters.
+const SEARCH_CHARS_MAX: usize = 1_024;
 
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
@@ -223,7 +223,7 @@ async fn search_secrets(call: Call) -> Result<Response, ApiError> {
 
 fn found(call: &Call, all: Vec<Value>) -> Result<Vec<Value>, ApiError> {
     let Search { search } = call.json()?;
-    super::notes::check_text("search", &search, SEARCH_BYTES_MAX)?;
+    super::notes::check_text("search", &search, SEARCH_CHARS_MAX)?;
     let words: Vec<String> = search.split_whitespace().map(str::to_lowercase).collect();
     let has_all = |item: &Value| {
         let text = item.to_string().to_lowercase();

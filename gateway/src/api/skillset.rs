@@ -12,13 +12,15 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::given::Given;
 use super::kind::{self, Empty, Kind};
-use super::notes::{self, NAME_BYTES_MAX};
+use super::notes::{self, NAME_CHARS_MAX};
 use super::operation::Operation;
 use super::shared::{self, CHANGES, Id, OPERATES, READS};
 use super::trigger::put_word;
 use crate::api_error::ApiError;
 
 const TAG: &str = "Skillsets";
+/// Longest description, in characters: a quarter of the bytes that a definition takes.
+pub(super) const DESCRIPTION_CHARS_MAX: usize = ::skillset::limit::DESCRIPTION_BYTES_MAX / 4;
 
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
@@ -60,10 +62,13 @@ pub(super) struct Skillsets;
 #[schemars(rename = "SkillsetChange")]
 pub(crate) struct Body {
     /// A second name: 1 to 128 of a-z 0-9 _ -.
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// The display name.
+    #[schemars(length(max = 256))]
     name: Given<String>,
     /// What the abilities have in common, for the bot.
+    #[schemars(length(max = 1024))]
     description: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
@@ -153,9 +158,9 @@ impl Kind for Skillsets {
         notes::put_meta(&mut skillset.common.meta, body.meta)?;
         notes::keep(&mut skillset.common, [("blueprintId", body.blueprint_id), ("visibility", body.visibility)])?;
         body.name.put(&mut skillset.name);
-        notes::check_text("name", &skillset.name, NAME_BYTES_MAX)?;
+        notes::check_text("name", &skillset.name, NAME_CHARS_MAX)?;
         body.description.put(&mut skillset.description);
-        notes::check_text("description", &skillset.description, ::skillset::limit::DESCRIPTION_BYTES_MAX)?;
+        notes::check_text("description", &skillset.description, DESCRIPTION_CHARS_MAX)?;
         put_word(&mut skillset.disabled, body.state, false, |word| word == Word::Disabled);
         let abilities = definition(&skillset).abilities;
         put_abilities(&mut skillset, abilities)?;
@@ -181,10 +186,11 @@ pub(super) fn definition(skillset: &Skillset) -> ::skillset::set::Definition {
 /// Puts abilities into a skillset, whose definition repeats what it is called and for.
 pub(super) fn put_abilities(skillset: &mut Skillset, abilities: Vec<::skillset::ability::Definition>) -> Result<(), ApiError> {
     let id = skillset.id.to_string();
-    let name = if skillset.name.trim().is_empty() { id.clone() } else { skillset.name.clone() };
+    let is_short = skillset.name.len() <= ::skillset::limit::LABEL_BYTES_MAX && !skillset.name.trim().is_empty();
+    let name = if !is_short { id.clone() } else { skillset.name.clone() };
     let definition = ::skillset::set::Definition { id: Some(id), name, description: skillset.description.clone(), abilities };
     skillset.definition = serde_json::to_string(&definition).unwrap_or_default();
-    notes::check_text("the skillset with all its abilities", &skillset.definition, proto::limit::DEFINITION_BYTES_MAX)
+    notes::check_size("the skillset with all its abilities", skillset.definition.len(), proto::limit::DEFINITION_BYTES_MAX)
 }
 
 fn example() -> Value {

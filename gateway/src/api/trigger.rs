@@ -9,6 +9,9 @@ use proto::code::Code;
 use proto::event::Event;
 use proto::idempotency::{self, Key};
 use proto::resource::{Common, Resource, Scope, Trigger};
+use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::call::{Call, give};
@@ -16,7 +19,9 @@ use super::kind::{self, Empty, Kind};
 use super::operation::{Access, Operation};
 use super::shared::{self, CHANGES, Id, OPERATES, READS};
 use crate::api_error::ApiError;
+use crate::audit::{self, Deed};
 use crate::ingest::Submission;
+use crate::secret;
 
 mod body;
 mod limits;
@@ -28,6 +33,10 @@ pub(super) use body::{StateWord, put_word, state, state_word};
 const TAG: &str = "Triggers";
 /// How long a second invocation is the same, in milliseconds.
 const INVOKED_MS: i64 = 60_000;
+/// How long the secret before a rotation counts unless the caller says otherwise, in milliseconds: a day.
+const OVERLAP_MS: u64 = 24 * 3_600_000;
+/// The longest that it may, in milliseconds: a week.
+const OVERLAP_MS_MAX: u64 = 7 * OVERLAP_MS;
 
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
@@ -38,10 +47,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<body::Body>(body::example())
             .gives::<Id>(json!({ "id": "t01k7" }))
             .refuses(&CHANGES),
-        shared::listed(Operation::get("listTriggers", "/integration/trigger/list", READS, kind::list::<Triggers>))
+        shared::listed(Operation::get("listTriggers", "/integration/trigger/list", READS, list))
             .says(TAG, "List triggers")
             .lists::<told::Told>(told::example()),
-        Operation::get("fetchTrigger", "/integration/trigger/{id}/fetch", READS, kind::fetch::<Triggers>)
+        Operation::get("fetchTrigger", "/integration/trigger/{id}/fetch", READS, fetch)
             .says(TAG, "Fetch a trigger")
             .gives::<told::Told>(told::example())
             .refuses(&[Code::TriggerUnknown]),
@@ -57,6 +66,19 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Empty>(json!({}))
             .gives::<Id>(json!({ "id": "t01k7" }))
             .refuses(&[Code::TriggerUnknown, Code::RevisionLost, Code::KeptByFile]),
+        shared::fenced(Operation::post("rotateTrigger", "/integration/trigger/{id}/rotate", OPERATES, rotate))
+            .says(TAG, "Give a trigger a new secret")
+            .more("The secret before counts on for `overlapMs`, so that callers can change over.")
+            .takes::<Rotation>(json!({ "overlapMs": 86_400_000 }))
+            .gives::<Rotated>(json!({ "id": "t01k7", "secret": "5f0c8a", "previousUntil": 1_790_086_400_000_i64 }))
+            .refuses(&[
+                Code::FieldInvalid,
+                Code::FieldUnknown,
+                Code::TriggerUnknown,
+                Code::RevisionLost,
+                Code::KeptByFile,
+                Code::SecretUnreadable,
+            ]),
         Operation::post("setupTrigger", "/integration/trigger/{id}/setup", OPERATES, setup)
             .says(TAG, "Set a trigger up")
             .more("There is nothing to set up; it is here for ChatBotKit's clients.")
@@ -74,7 +96,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// The kind.
 #[derive(Debug)]
-pub(super) struct Triggers;
+pub(crate) struct Triggers;
 
 impl Kind for Triggers {
     type Item = Trigger;
@@ -128,6 +150,68 @@ impl Kind for Triggers {
     fn tell(call: &Call, item: &Revised<Trigger>, now_ms: i64) -> Value {
         told::tell(call, item, now_ms)
     }
+}
+
+/// Lists what the caller sees; that secrets are shown is on record.
+async fn list(call: Call) -> Result<Response, ApiError> {
+    revealed(&call, "trigger").await?;
+    let caller = call.caller.clone();
+    kind::list_where::<Triggers>(call, move |trigger| caller.sees(&trigger.id)).await
+}
+
+async fn fetch(call: Call) -> Result<Response, ApiError> {
+    let trigger = kind::find::<Triggers>(&call, call.place("id")).await?;
+    if !trigger.secret_sealed.is_empty() {
+        revealed(&call, &format!("trigger.{}", trigger.id)).await?;
+    }
+    kind::fetch::<Triggers>(call).await
+}
+
+/// Puts on record that secrets are shown, where the caller is one who sees them.
+async fn revealed(call: &Call, key: &str) -> Result<(), ApiError> {
+    if call.caller.has(Scope::Operate) {
+        // There is nothing behind it that could fail.
+        drop(audit::begin(&call.door, &call.caller.who(), Deed::of("trigger.reveal", key)).await?);
+    }
+    Ok(())
+}
+
+/// What a body says about a rotation.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(rename = "TriggerRotation")]
+struct Rotation {
+    /// How long the secret before still counts, in milliseconds; a day unless said.
+    #[schemars(range(max = 604_800_000))]
+    overlap_ms: Option<u64>,
+}
+
+/// A new secret, shown this once without the need to fetch the trigger.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "TriggerRotated")]
+struct Rotated {
+    /// The trigger.
+    id: String,
+    /// The new secret.
+    secret: String,
+    /// When the secret before stops counting, in milliseconds since 1970.
+    previous_until: i64,
+}
+
+async fn rotate(call: Call) -> Result<Response, ApiError> {
+    let rotation: Rotation = call.json()?;
+    let overlap_ms = rotation.overlap_ms.unwrap_or(OVERLAP_MS);
+    if overlap_ms > OVERLAP_MS_MAX {
+        let error = ApiError::field("overlapMs", format_args!("must be at most {OVERLAP_MS_MAX}"));
+        return Err(ApiError { limit: usize::try_from(OVERLAP_MS_MAX).ok(), ..error });
+    }
+    let secret = secret::make();
+    let until_ms = kind::now_ms(&call.door).await?.saturating_add(i64::try_from(overlap_ms).unwrap_or(i64::MAX));
+    let (door, new) = (&call.door, &secret);
+    let given = |mut trigger: Trigger| std::future::ready(secret::give(door, &mut trigger, new, Some(until_ms)).map(|()| trigger));
+    let id = kind::changed_as::<Triggers, _>(&call, "trigger.rotate", given).await?;
+    give(&Rotated { id, secret: secret.expose_secret().to_owned(), previous_until: until_ms })
 }
 
 async fn setup(call: Call) -> Result<Response, ApiError> {

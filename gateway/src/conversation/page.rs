@@ -12,7 +12,6 @@ use proto::message::{self, Message};
 use crate::api::page;
 use crate::api_error::ApiError;
 use crate::place::Place;
-use crate::query;
 
 /// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Wanted {
     /// Reads `cursor`, `order` and `take`; a number outside 1 to 100 is brought to the nearer end.
     #[cfg(test)]
     pub(super) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
-        let value = |name: &'static str| query::first(query, name).map(Result::unwrap_or_default).filter(|text| !text.is_empty());
+        let value = |name: &'static str| crate::query::first(query, name).map(Result::unwrap_or_default).filter(|text| !text.is_empty());
         let cursor = value("cursor")
             .map(|text| Place::of_message(&text).ok_or_else(|| ApiError::parameter("cursor", "must be the id of a message")));
         let order = match value("order").as_deref() {

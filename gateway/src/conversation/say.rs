@@ -63,7 +63,13 @@ pub(crate) struct Ended {
 
 impl Saying {
     /// Something that goes on with a conversation, which must be its session's last.
-    pub(crate) async fn on(door: &Door, id: &ConversationId, text: Option<String>, direct: Direct, headers: &HeaderMap) -> Result<Self, ApiError> {
+    pub(crate) async fn on(
+        door: &Door,
+        id: &ConversationId,
+        text: Option<String>,
+        direct: Direct,
+        headers: &HeaderMap,
+    ) -> Result<Self, ApiError> {
         if let Found::Begun(known) = found::find(door, id).await?
             && !known.is_current
         {

@@ -18,32 +18,53 @@ use tower::ServiceExt as _;
 use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
+use crate::config::Access;
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::last_use::LastUse;
+use crate::rate::Limiter;
 use crate::ready::Readiness;
+use crate::signature::seen::Seen;
 
+mod access;
+
+/// A gateway whose broker is away, and which knows nothing.
 async fn router() -> Router {
-    let nats = backbone::config::Nats { url: "nats://127.0.0.1:1".into(), creds: None };
-    let client = backbone::nats::connect(&nats, "test").await.unwrap();
+    let client = client().await;
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
-    super::router(Arc::new(Door {
+    super::router(Arc::new(door(client, catalogue, BrokerClock::default())), &Access::default())
+}
+
+async fn client() -> async_nats::Client {
+    let nats = backbone::config::Nats { url: "nats://127.0.0.1:1".into(), creds: None };
+    backbone::nats::connect(&nats, "test").await.unwrap()
+}
+
+fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) -> Door {
+    let key = DeploymentKey::parse(&[1; 16]).unwrap();
+    let redis = Arc::new(Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap());
+    Door {
         context: topology::context(&client),
         client,
-        redis: Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap(),
+        index: index::store::Store::new(Arc::clone(&redis)),
+        redis,
         directory: Directory::new(catalogue),
-        key: DeploymentKey::parse(&[1; 16]).unwrap(),
-        master: MasterKey::derive(&DeploymentKey::parse(&[1; 16]).unwrap()).unwrap(),
+        master: MasterKey::derive(&key).unwrap(),
+        key,
+        limiter: Limiter::default(),
+        seen: Seen::default(),
+        last_use: LastUse::default(),
         api_token: None,
         budget: Budget::new(1 << 20, 1 << 10),
         waits: Semaphore::new(1),
         followers: Arc::new(Semaphore::new(1)),
-        clock: BrokerClock::default(),
+        clock,
         remembering: Arc::new(Semaphore::new(1)),
         complaints: Complaints::default(),
         readiness: Readiness::default(),
         tracker: TaskTracker::new(),
         shutdown: CancellationToken::new(),
-    }))
+    }
 }
 
 /// A row is `METHOD path`, and what is expected `status error-code`, or `status body`.

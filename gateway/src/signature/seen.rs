@@ -46,6 +46,8 @@ pub(crate) struct Claim {
     digest: [u8; 32],
     label: String,
     is_shared: bool,
+    /// Whether the same call may come again, so that there is nothing to give up.
+    is_lasting: bool,
 }
 
 impl Claim {
@@ -70,12 +72,15 @@ pub(crate) async fn claim(seen: &Seen, redis: &Redis, trigger: &TriggerId, proof
             seen.drop(&digest, &label);
             Err(replayed())
         }
-        owner => Ok(Claim { digest, label, is_shared: owner.is_some() }),
+        owner => Ok(Claim { digest, label, is_shared: owner.is_some(), is_lasting: proof.expires_in.is_none() }),
     }
 }
 
 /// Gives a claim up, best effort: its event was not stored, and the sender may send it again as it is.
 pub(crate) async fn release(seen: &Seen, redis: &Redis, claim: Claim) {
+    if claim.is_lasting {
+        return;
+    }
     seen.drop(&claim.digest, &claim.label);
     if claim.is_shared {
         let mut pipeline = redis::pipe();
@@ -98,7 +103,8 @@ fn entry(digest: &[u8; 32]) -> String {
     format!("cue:signed:{{{}}}", hex(digest))
 }
 
-fn replayed() -> ApiError {
+/// The refusal of what was taken before.
+pub(crate) fn replayed() -> ApiError {
     ApiError::new(Code::SignatureReplayed, "this signed call was taken before")
 }
 

@@ -19,6 +19,9 @@ use crate::port::{Plan, Waiting};
 impl Drain<'_> {
     /// Waits until it is quiet, merges what waits, and returns the last event with all that went into it on record.
     pub(super) async fn collect(&mut self, first: Waiting, plan: &Plan) -> Result<Waiting, Stop> {
+        if self.has_expired(&plan.trigger, &first) {
+            return Ok(first);
+        }
         self.place = None;
         let until = Instant::now() + plan.trigger.quiet * limit::QUIET_TIMES_MAX;
         self.mailbox.look(|_| ());
@@ -38,7 +41,8 @@ impl Drain<'_> {
         while self.merged.len() + 1 < limit::COLLECT_MAX {
             let after = EventSeq { epoch: self.mailbox.epoch, seq: head.event.seq };
             let next = self.desk.ports.broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;
-            let Some(next) = next else { break };
+            // One that came too late ends by itself, after this turn.
+            let Some(next) = next.filter(|next| !self.has_expired(&plan.trigger, next)) else { break };
             let decoded = Event::decode(&plan.trigger.id, next.content_type.as_deref(), &next.body);
             if decoded.is_ok_and(|event| !is_collectable(&event)) {
                 break; // it has a turn of its own

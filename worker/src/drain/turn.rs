@@ -8,7 +8,7 @@ use proto::event::{self, Event};
 use proto::id::{EventSeq, SessionKey};
 use proto::limit;
 use proto::record::{Conversation, Record, Step as RecordStep};
-use proto::resource::{Busy, Trigger};
+use proto::resource::{Busy, State, Trigger};
 use proto::wire::{Input, Started};
 use tokio::time::Instant;
 
@@ -19,6 +19,7 @@ use super::{Drain, Stop, unavailable};
 use crate::ability::Facts;
 use crate::attempt;
 use crate::conversation::{self, Arrival};
+use crate::pause;
 use crate::port::{Clock, Plan, Waiting};
 use crate::turn::course::Course;
 use crate::turn::merge;
@@ -39,6 +40,8 @@ pub(super) struct Open {
     pub(super) input: Input,
     /// The input, until a record of the turn has it.
     pub(super) unrecorded: Option<Input>,
+    /// When it was too late to begin with it, in milliseconds since 1970.
+    pub(super) expires_at_ms: Option<i64>,
     /// When this drain began with it.
     pub(super) began_at: Instant,
     /// How long earlier drains worked on it.
@@ -60,6 +63,7 @@ impl Open {
             course: Course::default(),
             input: Input::default(),
             unrecorded: None,
+            expires_at_ms: None,
             began_at: Instant::now(),
             worked_before: Duration::ZERO,
         }
@@ -94,6 +98,9 @@ impl Drain<'_> {
             // Deleted while its events waited: the next delivery finds out for certain.
             return Err(Stop::Yield(limit::NAK_MAX));
         };
+        if self.desk.ports.directory.is_paused(&self.mailbox.session.trigger) {
+            return Err(Stop::Yield(pause::delay(self.desk)));
+        }
         let decode = |waiting: &Waiting| Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
         let mut event = decode(&waiting);
         let mut waiting = waiting;
@@ -117,6 +124,12 @@ impl Drain<'_> {
         self.is_first_turn = false;
         if let Err(error) = self.take_in_event(&mut turn, &waiting) {
             return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) })).await;
+        }
+        if let Some(late) = self.is_unwanted(&turn, waiting.at_ms) {
+            return match late {
+                Unwanted::Expired(cancel) => Box::pin(self.cancel(turn, cancel)).await,
+                Unwanted::Refused(failure) => Box::pin(self.fail(turn, failure)).await,
+            };
         }
         if self.cancels.contains(&event.seq) {
             let cancel = Cancel { by: String::new(), reason: "called off before it began".to_owned() };
@@ -163,6 +176,7 @@ impl Drain<'_> {
         let trigger = &turn.plan.trigger;
         let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body)?;
         let mut inputs = self.merged.clone();
+        turn.expires_at_ms = event.expires_at_ms;
         inputs.push(input(trigger, event));
         let mut input = merge::combine(inputs).unwrap_or_default();
         if turn.conversation.opening != turn.event
@@ -173,6 +187,29 @@ impl Drain<'_> {
         }
         turn.take_input(input);
         Ok(())
+    }
+
+    /// Why the turn of an event that can be read does not begin all the same, by what its trigger and its caller want.
+    fn is_unwanted(&self, turn: &Open, at_ms: i64) -> Option<Unwanted> {
+        let trigger = &turn.plan.trigger;
+        // What is merged has begun with the first of it.
+        if self.merged.is_empty() && is_past(turn.expires_at_ms, self.desk.ports.clock.now_ms()) {
+            let reason = format!("{}: expired before its turn began", Code::EventExpired.as_str());
+            return Some(Unwanted::Expired(Cancel { by: "expiry".to_owned(), reason }));
+        }
+        let grace_ms = i64::try_from(limit::DRAINING_GRACE.as_millis()).unwrap_or(i64::MAX);
+        let refuses_from_ms = trigger.common.updated_at_ms.saturating_add(grace_ms);
+        let is_new = trigger.common.updated_at_ms > 0 && at_ms > refuses_from_ms;
+        // What a timer brings, or somebody says to a conversation, was there before or is no new event.
+        let is_from_outside = turn.input.timer.is_empty() && turn.input.direct.is_none();
+        (trigger.state == State::Draining && is_new && is_from_outside)
+            .then(|| Unwanted::Refused(Failure::new(Code::TriggerDraining, "the trigger works off what it has, and takes no new events")))
+    }
+
+    /// Whether it is too late to begin with a waiting event.
+    pub(super) fn has_expired(&self, trigger: &Trigger, waiting: &Waiting) -> bool {
+        let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body);
+        event.is_ok_and(|event| is_past(event.expires_at_ms, self.desk.ports.clock.now_ms()))
     }
 
     /// Whether a turn of the session was under way at that time, by the broker's clock.
@@ -196,6 +233,18 @@ impl Drain<'_> {
 /// Whether an event may go into one turn with others.
 pub(super) fn is_collectable(event: &Event) -> bool {
     event.direct.is_none() && event.conversation.is_none()
+}
+
+/// Why a turn does not begin.
+enum Unwanted {
+    /// It is too late for it.
+    Expired(Cancel),
+    /// Its trigger takes nothing new.
+    Refused(Failure),
+}
+
+fn is_past(expires_at_ms: Option<i64>, now_ms: i64) -> bool {
+    expires_at_ms.is_some_and(|expires_at_ms| now_ms >= expires_at_ms)
 }
 
 /// The event as the turn takes it in: the trigger's own text replaces the caller's.

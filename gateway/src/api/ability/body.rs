@@ -5,15 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use skillset::ability::{Ability, Definition, Doubt, Error, Limits, State};
-use skillset::limit::{DESCRIPTION_BYTES_MAX, FUNCTIONS_MAX};
+use skillset::limit::{FUNCTIONS_MAX, LABEL_BYTES_MAX};
 
 use crate::api::given::Given;
 use crate::api::notes;
-use crate::api::skillset::Word;
+use crate::api::skillset::{DESCRIPTION_CHARS_MAX, Word};
 use crate::api_error::ApiError;
 
-/// Longest name of a secret, in bytes.
-const SECRET_BYTES_MAX: usize = 256;
+/// Longest name of a secret, in characters.
+const SECRET_CHARS_MAX: usize = 256;
 
 /// What a body says about an ability.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -21,18 +21,23 @@ const SECRET_BYTES_MAX: usize = 256;
 #[schemars(rename = "AbilityChange")]
 pub(super) struct Body {
     /// A second name, unique in its skillset: 1 to 128 of a-z 0-9 _ -.
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// What it is called; the function's name comes of it.
+    #[schemars(length(min = 1, max = 64))]
     name: Given<String>,
     /// What it is for, as the model reads it.
+    #[schemars(length(max = 1024))]
     description: Given<String>,
     /// What is done.
     instruction: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
     /// The secret that `${SECRET_DEFAULT}` stands for: its id, or its name.
+    #[schemars(length(max = 256))]
     secret_id: Given<String>,
     /// The same.
+    #[schemars(length(max = 256))]
     linked_secret_id: Given<String>,
     /// Whether the model is offered it.
     state: Given<Word>,
@@ -91,13 +96,14 @@ impl Body {
         self.name.put(&mut ability.name);
         self.description.put(&mut ability.description);
         self.instruction.put(&mut ability.instruction);
-        notes::check_text("description", &ability.description, DESCRIPTION_BYTES_MAX)?;
+        notes::check_text("name", &ability.name, LABEL_BYTES_MAX / 4)?;
+        notes::check_text("description", &ability.description, DESCRIPTION_CHARS_MAX)?;
         let mut meta = object(ability.meta.take());
         notes::put_meta(&mut meta, self.meta)?;
         ability.meta = Some(Value::Object(meta)).filter(|meta| *meta != json!({}));
         self.linked_secret_id.or(self.secret_id).put_optional(&mut ability.secret);
         ability.secret = ability.secret.take().filter(|name| !name.is_empty());
-        notes::check_text("secretId", ability.secret.as_deref().unwrap_or_default(), SECRET_BYTES_MAX)?;
+        notes::check_text("secretId", ability.secret.as_deref().unwrap_or_default(), SECRET_CHARS_MAX)?;
         crate::api::trigger::put_word(&mut ability.state, self.state, State::Enabled, |word| match word {
             Word::Enabled => State::Enabled,
             Word::Disabled => State::Disabled,

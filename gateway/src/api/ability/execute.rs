@@ -29,8 +29,8 @@ use crate::api_error::ApiError;
 use crate::ingest::Submission;
 use crate::wait::Watch;
 
-/// Largest input, in bytes.
-const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Longest input, in characters.
+const INPUT_CHARS_MAX: usize = 32 * 1024;
 
 /// What a body says about a call.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -38,8 +38,10 @@ const INPUT_BYTES_MAX: usize = 64 * 1024;
 #[schemars(rename = "AbilityCall")]
 struct Body {
     /// The arguments: a JSON or YAML mapping, or the words for the only parameter.
+    #[schemars(length(max = 32_768))]
     input: Option<String>,
     /// For whom it is done.
+    #[schemars(length(max = 64))]
     contact_id: Option<String>,
     /// Only taken.
     #[expect(dead_code, reason = "a field of ChatBotKit's clients that means nothing here")]
@@ -84,7 +86,10 @@ pub(super) fn operation() -> Operation {
         .says("Abilities", "Do what an ability does, once")
         .more("Waits up to 60 s for its end. It has the effects that the ability has.")
         .takes::<Body>(json!({ "input": "{\"id\":\"7\"}" }))
-        .answers(Answer::Stream { object: Form::of::<Told>(outcome), line: Form::of::<Value>(line) })
+        .answers(Answer::Stream {
+            object: Form::of::<Told>(outcome),
+            line: Form { schema: |_| schemars::json_schema!({ "type": "object", "required": ["type", "data"] }), example: line },
+        })
         .refuses(&[
             Code::FieldInvalid,
             Code::FieldUnknown,
@@ -99,7 +104,7 @@ pub(super) fn operation() -> Operation {
 async fn execute(mut call: Call) -> Result<Response, ApiError> {
     let Body { input, contact_id, .. } = call.json()?;
     let format = Format::of(&call.headers, &[Format::Json, Format::Lines, Format::Events])?;
-    notes::check_text("input", input.as_deref().unwrap_or_default(), INPUT_BYTES_MAX)?;
+    notes::check_text("input", input.as_deref().unwrap_or_default(), INPUT_CHARS_MAX)?;
     notes::check_text("contactId", contact_id.as_deref().unwrap_or_default(), 64)?;
     let skillset = kind::find::<Skillsets>(&call, call.place("id")).await?;
     let abilities = definition(&skillset).abilities;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::definition::{self, AGENT};
 use crate::api::call::Call;
 use crate::api::given::Given;
-use crate::api::notes::{self, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX};
+use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api::trigger::{StateWord, put_word, state};
 use crate::api::{kind, skillset};
 use crate::api_error::ApiError;
@@ -20,10 +20,13 @@ use crate::api_error::ApiError;
 #[schemars(rename = "BotChange")]
 pub(crate) struct Body {
     /// A second name: 1 to 128 of a-z 0-9 _ -.
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// The display name.
+    #[schemars(length(max = 256))]
     name: Given<String>,
     /// What it is for.
+    #[schemars(length(max = 8192))]
     description: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
@@ -32,10 +35,13 @@ pub(crate) struct Body {
     /// The definition in the kind's own schema; it replaces the one that is there.
     definition: Given<Map<String, Value>>,
     /// The model of an agent, such as `openai/gpt-5.4`, with parameters behind it if you like: `/temperature=0.2`.
+    #[schemars(length(max = 512))]
     model: Given<String>,
     /// Who an agent is.
+    #[schemars(length(max = 65_536))]
     backstory: Given<String>,
     /// What an agent may do.
+    #[schemars(length(max = 129))]
     skillset_id: Given<String>,
     /// Whether it answers.
     state: Given<StateWord>,
@@ -81,9 +87,9 @@ impl Body {
         ];
         notes::keep(common, kept)?;
         self.name.put(&mut bot.name);
-        notes::check_text("name", &bot.name, NAME_BYTES_MAX)?;
+        notes::check_text("name", &bot.name, NAME_CHARS_MAX)?;
         self.description.put(&mut bot.description);
-        notes::check_text("description", &bot.description, DESCRIPTION_BYTES_MAX)?;
+        notes::check_text("description", &bot.description, DESCRIPTION_CHARS_MAX)?;
         put_word(&mut bot.state, self.state, State::Active, state);
         let was = bot.kind.clone();
         put_word(&mut bot.kind, self.kind, AGENT.to_owned(), |kind| {
@@ -123,7 +129,7 @@ impl Body {
         }
         definition::check(&bot.kind, &definition)?;
         bot.definition = Value::Object(definition).to_string();
-        notes::check_text("definition", &bot.definition, DEFINITION_BYTES_MAX)?;
+        notes::check_size("definition", bot.definition.len(), DEFINITION_BYTES_MAX)?;
         Ok(bot)
     }
 }

@@ -11,10 +11,10 @@ use crate::api_error::ApiError;
 
 /// The kind of bot that asks a model.
 pub(super) const AGENT: &str = "agent";
-/// Longest backstory, in bytes.
-const BACKSTORY_BYTES_MAX: usize = 64 * 1024;
-/// Longest model string, in bytes.
-const MODEL_BYTES_MAX: usize = 512;
+/// Longest backstory, in characters.
+const BACKSTORY_CHARS_MAX: usize = 64 * 1024;
+/// Longest model string, in characters.
+const MODEL_CHARS_MAX: usize = 512;
 /// How many models may stand in.
 const FALLBACKS_MAX: usize = 4;
 
@@ -31,14 +31,14 @@ enum Form {
 
 /// The fields of an agent.
 const FIELDS: [(&str, Form); 13] = [
-    ("model", Form::Text(MODEL_BYTES_MAX)),
+    ("model", Form::Text(MODEL_CHARS_MAX)),
     ("fallbacks", Form::List(FALLBACKS_MAX)),
     ("temperature", Form::Parameter),
     ("maxTokens", Form::Parameter),
     ("topP", Form::Parameter),
     ("reasoningEffort", Form::Parameter),
     ("seed", Form::Parameter),
-    ("backstory", Form::Text(BACKSTORY_BYTES_MAX)),
+    ("backstory", Form::Text(BACKSTORY_CHARS_MAX)),
     ("skillset", Form::Text(64)),
     ("approval", Form::Flag),
     ("limits", Form::Object),
@@ -85,8 +85,8 @@ fn fault(name: &str, rule: &str) -> ApiError {
 impl Form {
     fn check(self, name: &str, value: &Value) -> Result<(), ApiError> {
         match (self, value) {
-            (Self::Text(max), Value::String(text)) if text.len() <= max => Ok(()),
-            (Self::Text(max), _) => Err(fault(name, &format!("must be a text of at most {max} bytes"))),
+            (Self::Text(max), Value::String(text)) if text.chars().count() <= max => Ok(()),
+            (Self::Text(max), _) => Err(fault(name, &format!("must be a text of at most {max} characters"))),
             (Self::List(max), Value::Array(items)) if items.len() <= max => Ok(()),
             (Self::List(max), _) => Err(fault(name, &format!("must be a list of at most {max} entries"))),
             (Self::Number, Value::Number(_)) | (Self::Flag, Value::Bool(_)) | (Self::Object, Value::Object(_)) => Ok(()),

@@ -114,7 +114,12 @@ impl Fields {
         match fields.take("backstory") {
             None => {}
             Some(Value::String(text)) if text.len() <= BACKSTORY_BYTES_MAX => drop(known.insert("backstory".into(), text.into())),
-            Some(_) => return Err(ApiError::field("extensions.backstory", format_args!("must be a string of at most {BACKSTORY_BYTES_MAX} bytes"))),
+            Some(_) => {
+                return Err(ApiError::field(
+                    "extensions.backstory",
+                    format_args!("must be a string of at most {BACKSTORY_BYTES_MAX} bytes"),
+                ));
+            }
         }
         match fields.take("skillsets") {
             None => {}
@@ -124,7 +129,9 @@ impl Fields {
                 }
                 known.insert("skillsets".into(), sets.into());
             }
-            Some(_) => return Err(ApiError::field("extensions.skillsets", format_args!("must be a list of at most {SKILLSETS_MAX} skillsets"))),
+            Some(_) => {
+                return Err(ApiError::field("extensions.skillsets", format_args!("must be a list of at most {SKILLSETS_MAX} skillsets")));
+            }
         }
         fields.end().map_err(|error| ApiError { field: error.field.map(|field| format!("extensions.{field}").into()), ..error })?;
         Ok(if known.is_empty() { String::new() } else { Value::Object(known).to_string() })
@@ -200,7 +207,8 @@ pub(crate) fn user(text: String) -> Note {
 }
 
 fn check_skillset(index: usize, set: &Value) -> Result<(), ApiError> {
-    let fault = |error: &dyn std::fmt::Display| ApiError::field(format!("extensions.skillsets[{index}]"), format_args!("cannot be used: {error}"));
+    let fault =
+        |error: &dyn std::fmt::Display| ApiError::field(format!("extensions.skillsets[{index}]"), format_args!("cannot be used: {error}"));
     let definition: Definition = serde_json::from_value(set.clone()).map_err(|error| fault(&error))?;
     Skillset::parse(definition).map(drop).map_err(|errors| fault(&errors))
 }
@@ -285,7 +293,10 @@ mod tests {
             (json!({ "attachments": [{}] }), "attachments"),
             (json!({ "extensions": { "datasets": [{}] } }), "extensions.datasets"),
             (json!({ "extensions": { "colour": 1 } }), "extensions.colour"),
-            (json!({ "extensions": { "skillsets": [{ "name": "s", "abilities": [{ "name": "a", "instruction": "```nothing\n```" }] }] } }), "extensions.skillsets[0]"),
+            (
+                json!({ "extensions": { "skillsets": [{ "name": "s", "abilities": [{ "name": "a", "instruction": "```nothing\n```" }] }] } }),
+                "extensions.skillsets[0]",
+            ),
             (json!({ "limits": { "calls": -1 } }), "limits.calls"),
             (json!({ "limits": { "call": 1 } }), "limits.call"),
             (json!({ "text": 5 }), "text"),

@@ -51,7 +51,8 @@ impl Turn {
             "ping" => (vec![(kind, json!({}))], false),
             "result" => (self.end(&data), true),
             "end" => {
-                let words = format!("the turn is not followed any longer ({}): fetch the event, or follow the conversation", text("reason"));
+                let words =
+                    format!("the turn is not followed any longer ({}): fetch the event, or follow the conversation", text("reason"));
                 (vec![("error".to_owned(), json!({ "message": words, "code": "TIMEOUT" }))], true)
             }
             "error" => (vec![(kind, data)], true),

@@ -91,8 +91,16 @@ fn answered(operation: Operation) -> Operation {
         "conversationId": "cnv._api.Zk3f0aQ1.6a1b2c3d.42", "eventId": "evt._api.Zk3f0aQ1.6a1b2c3d.43"
     });
     operation
-        .query("wait", json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 60 }), "How long to wait for the end of the turn, in seconds; 60 unless it says less.")
-        .query("hangup", json!({ "type": "string", "enum": ["cancel", "continue"] }), "What becomes of the turn where the caller closes the connection before its end: it goes on unless this says cancel.")
+        .query(
+            "wait",
+            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 60 }),
+            "How long to wait for the end of the turn, in seconds; 60 unless it says less.",
+        )
+        .query(
+            "hangup",
+            json!({ "type": "string", "enum": ["cancel", "continue"] }),
+            "What becomes of the turn where the caller closes the connection before its end: it goes on unless this says cancel.",
+        )
         .answers(Answer::Stream { object: Form { schema, example }, line: line() })
         .refuses(&PUTS)
         .refuses(&[Code::ParameterInvalid, Code::AcceptUnknown])

@@ -44,7 +44,8 @@ pub(super) fn tell(door: &Door, id: &ConversationId, found: &Found) -> Value {
             told.insert(field.into(), value.into());
         }
     }
-    let plain = json!({ "id": id.to_string(), "name": name, "description": description, "meta": meta, "createdAt": created, "updatedAt": updated });
+    let plain =
+        json!({ "id": id.to_string(), "name": name, "description": description, "meta": meta, "createdAt": created, "updatedAt": updated });
     if let Value::Object(plain) = plain {
         told.extend(plain);
     }

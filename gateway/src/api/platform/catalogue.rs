@@ -8,7 +8,7 @@ pub(super) const ACTIONS: [(&str, &str, &str); 8] = [
     ("echo", "Gives its input back.", "```echo\n$[text!|what to say]\n```"),
     ("abort", "Ends the turn.", "```abort\n$[reason!|why it cannot go on]\n```"),
     ("mcp", "Offers the tools of another program.", "```mcp\nurl: https://mcp.example.com/\n```"),
-    ("nats", "Sends a message to other services.", "```nats\nsubject: orders.created\nmessage: $[message!|the message]\n```"),
+    ("nats", "Sends a message to other services.", "```nats\nsubject: orders.created\npayload: $[message!|the message]\n```"),
     ("await", "Asks somebody outside, and waits.", "```await\n$[question!|what to ask]\n```"),
 ];
 

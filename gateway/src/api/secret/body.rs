@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 
 use crate::api::call::Call;
 use crate::api::given::Given;
-use crate::api::notes::{self, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX};
+use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api_error::ApiError;
 
-/// Longest value, in bytes.
-const VALUE_BYTES_MAX: usize = 16 * 1024;
+/// Longest value, in characters.
+const VALUE_CHARS_MAX: usize = 16 * 1024;
 /// Largest `config`, in bytes of JSON.
 const CONFIG_BYTES_MAX: usize = 16 * 1024;
 
@@ -23,10 +23,13 @@ const CONFIG_BYTES_MAX: usize = 16 * 1024;
 #[schemars(rename = "SecretChange")]
 pub(crate) struct Body {
     /// A second name: 1 to 128 of a-z 0-9 _ -.
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// The display name; `${SECRET_<NAME>}` refers to it.
+    #[schemars(length(max = 256))]
     name: Given<String>,
     /// What it is for.
+    #[schemars(length(max = 8192))]
     description: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
@@ -36,6 +39,7 @@ pub(crate) struct Body {
     #[serde(rename = "type")]
     form: Given<FormWord>,
     /// The value; never told again.
+    #[schemars(length(max = 16_384))]
     value: Given<String>,
     /// What the type needs besides.
     config: Given<Map<String, Value>>,
@@ -92,9 +96,9 @@ impl Body {
         notes::put_meta(&mut secret.common.meta, self.meta)?;
         notes::keep(&mut secret.common, [("blueprintId", self.blueprint_id), ("visibility", self.visibility)])?;
         self.name.put(&mut secret.name);
-        notes::check_text("name", &secret.name, NAME_BYTES_MAX)?;
+        notes::check_text("name", &secret.name, NAME_CHARS_MAX)?;
         self.description.put(&mut secret.description);
-        notes::check_text("description", &secret.description, DESCRIPTION_BYTES_MAX)?;
+        notes::check_text("description", &secret.description, DESCRIPTION_CHARS_MAX)?;
         if let Some(kind) = self.kind.said() {
             secret.kind = word(kind.unwrap_or(KindWord::Shared));
         }
@@ -103,12 +107,12 @@ impl Body {
         }
         if let Some(config) = self.config.said() {
             secret.config = proto::resource::common::text(&config.unwrap_or_default());
-            notes::check_text("config", &secret.config, CONFIG_BYTES_MAX)?;
+            notes::check_size("config", secret.config.len(), CONFIG_BYTES_MAX)?;
         }
         if let Some(value) = self.value.said() {
             secret.sealed = match value.filter(|value| !value.is_empty()) {
                 Some(value) => {
-                    notes::check_text("value", &value, VALUE_BYTES_MAX)?;
+                    notes::check_text("value", &value, VALUE_CHARS_MAX)?;
                     let sealed = seal::seal(&call.door.master, &format!("secret.{}/value", secret.id), &value);
                     sealed.map_err(|error| ApiError::unavailable("the value cannot be sealed", &error))?
                 }

@@ -15,7 +15,7 @@ use super::limits::Limits;
 use super::results::{Destination, Signature};
 use crate::api::call::Call;
 use crate::api::given::Given;
-use crate::api::notes::{self, DESCRIPTION_BYTES_MAX, NAME_BYTES_MAX};
+use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api::{bot, kind};
 use crate::api_error::ApiError;
 
@@ -34,18 +34,23 @@ const RATE_MS_MAX: u64 = 24 * 3_600_000;
 #[schemars(rename = "TriggerChange")]
 pub(crate) struct Body {
     /// A second name: 1 to 128 of a-z 0-9 _ -.
+    #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// The display name.
+    #[schemars(length(max = 256))]
     name: Given<String>,
     /// What it is for.
+    #[schemars(length(max = 8192))]
     description: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
     /// The bot that answers.
+    #[schemars(length(max = 129))]
     bot_id: Given<String>,
     /// Whether callers must present the secret.
     authenticate: Given<bool>,
     /// The text that replaces the caller's.
+    #[schemars(length(max = 32_768))]
     text: Given<String>,
     /// When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time.
     schedule: Given<String>,
@@ -54,10 +59,12 @@ pub(crate) struct Body {
     /// The IANA time zone that the schedule is read in; UTC without one.
     timezone: Given<String>,
     /// How long a session keeps its conversation, in milliseconds; 0 never, a day without a word.
+    #[schemars(range(max = 2_678_400_000_u64))]
     session_duration: Given<u64>,
     /// What becomes of an event that arrives while its session is busy.
     busy: Given<BusyWord>,
     /// How long it must be quiet before collected events become a turn, in milliseconds.
+    #[schemars(range(max = 300_000))]
     quiet_ms: Given<u64>,
     /// What its turns may take.
     limits: Given<Limits>,
@@ -68,6 +75,7 @@ pub(crate) struct Body {
     /// How signed calls are checked.
     signature: Given<Signature>,
     /// Where the ends of its turns are told.
+    #[schemars(length(max = 8))]
     results: Given<Vec<Destination>>,
     /// How many events it takes in a time.
     rate: Given<RateBound>,
@@ -169,11 +177,11 @@ impl Body {
         ];
         notes::keep(common, kept)?;
         self.name.put(&mut trigger.name);
-        notes::check_text("name", &trigger.name, NAME_BYTES_MAX)?;
+        notes::check_text("name", &trigger.name, NAME_CHARS_MAX)?;
         self.description.put(&mut trigger.description);
-        notes::check_text("description", &trigger.description, DESCRIPTION_BYTES_MAX)?;
+        notes::check_text("description", &trigger.description, DESCRIPTION_CHARS_MAX)?;
         if let Some(text) = self.text.value() {
-            notes::check_text("text", text, TRIGGER_TEXT_BYTES_MAX)?;
+            notes::check_size("text", text.len(), TRIGGER_TEXT_BYTES_MAX)?;
         }
         self.text.put_optional(&mut trigger.text);
         trigger.text = trigger.text.filter(|text| !text.is_empty());

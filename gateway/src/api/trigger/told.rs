@@ -1,7 +1,6 @@
 //! A trigger as it is told.
 
 use backbone::catalogue::Revised;
-use backbone::seal;
 use proto::resource::{Busy, CatchUp, Rate, Scope, Trigger};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -98,12 +97,10 @@ pub(super) fn tell(call: &Call, trigger: &Revised<Trigger>, now_ms: i64) -> Valu
 }
 
 fn secret(call: &Call, trigger: &Trigger) -> Option<String> {
-    if !call.caller.has(Scope::Operate) || trigger.secret_sealed.is_empty() {
+    if !call.caller.has(Scope::Operate) {
         return None;
     }
-    let context = format!("trigger.{}/secret", trigger.id);
-    let secret = seal::unseal(&call.door.master, &context, &trigger.secret_sealed).ok()?;
-    Some(secret.expose_secret().to_owned())
+    Some(crate::secret::reveal(&call.door, trigger)?.expose_secret().to_owned())
 }
 
 /// A trigger as it might be told.

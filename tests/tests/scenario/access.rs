@@ -1,0 +1,111 @@
+//! Who may do what, over real servers.
+
+use proto::resource::{ApiToken, Resource, Scope};
+use reqwest::Method;
+use tests::resource::{SECRET, token, trigger};
+use tests::setup::Setup;
+use tests::system::{API_TOKEN, System};
+
+use crate::{SOON, system};
+
+/// A time that has passed, and one that will not for long, in milliseconds since 1970.
+const PAST_MS: i64 = 1_000_000_000_000;
+const FUTURE_MS: i64 = 4_000_000_000_000;
+
+async fn with_tokens() -> System {
+    system()
+        .workers(1, &Setup::here())
+        .gateways(1, &Setup::here())
+        .with(trigger("orders").previous("former", FUTURE_MS))
+        .with(trigger("billing").secret("another").previous("gone", PAST_MS))
+        .with(Resource::Token(token("pub", "sk-publish", &[Scope::Publish])))
+        .with(Resource::Token(token("read", "sk-read", &[Scope::Read])))
+        .with(Resource::Token(token("op", "sk-operate", &[Scope::Operate])))
+        .with(Resource::Token(ApiToken { expires_at_ms: Some(PAST_MS), ..token("old", "sk-expired", &[Scope::Admin]) }))
+        .with(Resource::Token(ApiToken { expires_at_ms: Some(FUTURE_MS), ..token("new", "sk-lasting", &[Scope::Publish]) }))
+        .with(Resource::Token(ApiToken {
+            triggers: vec!["orders".parse().unwrap()],
+            ..token("one", "sk-limited", &[Scope::Publish, Scope::Operate])
+        }))
+        .start()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_let_in_by_secret_former_secret_and_tokens_that_may() {
+    let system = with_tokens().await;
+    for (trigger, secret, expected) in [
+        ("orders", SECRET, None),
+        ("orders", "former", None),
+        ("orders", "sk-publish", None),
+        ("orders", "sk-lasting", None),
+        ("orders", "sk-limited", None),
+        ("orders", API_TOKEN, None),
+        ("orders", "another", Some((401, "CUE0201"))),
+        ("orders", "sk-read", Some((403, "CUE0202"))),
+        ("orders", "sk-operate", Some((403, "CUE0202"))),
+        ("orders", "sk-expired", Some((401, "CUE0203"))),
+        ("orders", "sk-unknown", Some((401, "CUE0203"))),
+        ("billing", "gone", Some((401, "CUE0201"))),
+        ("billing", "sk-limited", Some((403, "CUE0204"))),
+        ("nowhere", "sk-publish", Some((404, "CUE0302"))),
+    ] {
+        let answer = system.call(trigger).secret(secret).text("hi").send().await;
+        match expected {
+            None => drop(answer.receipt()),
+            Some((status, code)) => {
+                answer.assert_refused(status, code);
+                assert_eq!(answer.headers.get("x-failure-code").is_some(), status == 403, "{:?}", answer.headers);
+            }
+        }
+    }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_a_trigger_is_shown_to_its_secret_and_to_tokens_that_may_read_it() {
+    let system = with_tokens().await;
+    let mine = system.call("orders").text("hi").send().await.receipt();
+    let theirs = system.call("billing").secret("another").text("hi").send().await.receipt();
+    for (receipt, secret, expected) in [
+        (&mine, SECRET, Ok(())),
+        (&mine, "former", Ok(())),
+        (&mine, "sk-read", Ok(())),
+        (&mine, "sk-operate", Ok(())),
+        (&mine, "sk-limited", Ok(())),
+        (&mine, API_TOKEN, Ok(())),
+        (&mine, "sk-publish", Err((403, "CUE0202"))),
+        (&mine, "another", Err((401, "CUE0201"))),
+        (&mine, "sk-expired", Err((401, "CUE0203"))),
+        (&theirs, "sk-limited", Err((403, "CUE0204"))),
+        (&theirs, "gone", Err((401, "CUE0201"))),
+    ] {
+        let answer = system.fetch(receipt).secret(secret).send().await;
+        match expected {
+            Ok(()) => drop(answer.ok()),
+            Err((status, code)) => answer.assert_refused(status, code),
+        }
+    }
+    let cancel = |secret: &str| system.of_event(&mine, Method::POST, "cancel").secret(secret).json(&serde_json::json!({})).send();
+    cancel("sk-read").await.assert_refused(403, "CUE0202");
+    // By now its turn may have ended: whoever is told so was let in.
+    let cancelled = cancel("sk-limited").await;
+    assert!(cancelled.status == 200 || cancelled.str("/error") == "CUE0404", "{}", cancelled.body);
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_gone_is_refused_at_once_and_its_use_was_noted() {
+    let system = with_tokens().await;
+    drop(system.call("orders").secret("sk-publish").text("hi").send().await.receipt());
+    let noted = async || system.view().redis::<Option<i64>>(&["HGET", "cue:token:used", "pub"]).await.ok().flatten();
+    let used_ms = tests::eventually::eventually("the use is noted", SOON, noted).await;
+    assert!(used_ms > PAST_MS);
+    system.remove("token.pub").await;
+    let is_refused = async || {
+        let answer = system.call("orders").secret("sk-publish").text("hi").send().await;
+        (answer.status == 401).then_some(answer)
+    };
+    tests::eventually::eventually("it is refused", SOON, is_refused).await.assert_refused(401, "CUE0203");
+    system.finish().await;
+}
