@@ -18,6 +18,7 @@ use proto::resource::{Rate, Scope, SecretDigest, Trigger};
 use crate::api::operation::Access;
 use crate::api_error::ApiError;
 use crate::audit::Who;
+use crate::conversation;
 use crate::door::Door;
 use crate::rate::{Kind, Limit, Standing};
 
@@ -285,12 +286,21 @@ async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) ->
     if named == proto::subject::DIRECT && named != id {
         return Err(refused("an API token is needed: Authorization: Bearer <token>"));
     }
-    let trigger = door.directory.trigger(Some(&named)).await?;
-    if has_secret(door, &trigger, headers).await? {
-        Ok(Caller::Trigger(trigger.id.clone()))
-    } else {
-        Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>"))
+    let is_conversation = id.starts_with("cnv.");
+    if is_conversation && named == id {
+        return Err(conversation::unknown());
     }
+    let trigger = door.directory.trigger(Some(&named)).await;
+    let is_gone = |error: &ApiError| is_conversation && error.code == Code::TriggerUnknown;
+    let trigger = trigger.map_err(|error| if is_gone(&error) { conversation::unknown() } else { error })?;
+    if has_secret(door, &trigger, headers).await? {
+        return Ok(Caller::Trigger(trigger.id.clone()));
+    }
+    // Whoever has another trigger's secret is not told that this conversation is there.
+    if is_conversation && is_known_elsewhere(&door.directory.catalogue.snapshot(), headers) {
+        return Err(conversation::unknown());
+    }
+    Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>"))
 }
 
 /// The trigger that an id names, itself or by a conversation.

@@ -342,6 +342,16 @@ impl System {
         self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/message/list"))
     }
 
+    /// A call of the management API, by the operator.
+    pub fn api(&self, path: &str) -> Call {
+        self.request(0, Method::POST, &format!("/v1/{path}")).secret(API_TOKEN)
+    }
+
+    /// A call of the management API that reads, by the operator.
+    pub fn read(&self, path: &str) -> Call {
+        self.request(0, Method::GET, &format!("/v1/{path}")).secret(API_TOKEN)
+    }
+
     /// A call that follows a conversation.
     pub fn follow(&self, conversation: &ConversationId) -> Call {
         self.request(0, Method::GET, &format!("/v1/conversation/{conversation}/subscribe"))

@@ -94,6 +94,7 @@ impl Roster {
         let made = match &pair.bot {
             None => Err(match &trigger.bot {
                 Some(bot) => format!("the bot {bot} does not exist"),
+                None if trigger.id.is_reserved() => "the conversation has no bot".to_owned(),
                 None => format!("the trigger {} has no bot yet", trigger.id),
             }),
             Some(bot) => self.made(&bot.resource, revisions, pair.skillset.as_ref().map(|skillset| &skillset.resource)),
