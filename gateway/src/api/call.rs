@@ -64,6 +64,10 @@ impl Call {
 
 /// Reads a body as JSON. An error names the field by its path.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // A list would be read as the fields in their order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::new(Code::BodyMalformed, "the body must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -152,6 +156,7 @@ mod tests {
         check("{", "CUE0101", None);
         check("{} {}", "CUE0101", None);
         check("7", "CUE0101", None);
+        check(" [1]", "CUE0101", None);
         check(r#"{"colour":1}"#, "CUE0109", Some("colour"));
         check(r#"{"inner":{"colour":1}}"#, "CUE0109", Some("inner.colour"));
         check(r#"{"list":[{"name":"a"},{"name":"b","colour":1}]}"#, "CUE0109", Some("list[1].colour"));

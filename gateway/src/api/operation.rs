@@ -114,7 +114,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// Its path without prefix, with `{id}` for what varies. The same place has the same name in all paths.
     pub(crate) path: &'static str,
-    /// Whether the path has no prefix.
+    /// Whether it is served without a prefix too.
     pub(crate) is_bare: bool,
     /// Its chapter in the reference.
     pub(crate) tag: &'static str,
@@ -181,7 +181,7 @@ impl Operation {
         }
     }
 
-    /// Serves it without a prefix.
+    /// Serves it without a prefix too.
     pub(crate) fn bare(self) -> Self {
         Self { is_bare: true, ..self }
     }

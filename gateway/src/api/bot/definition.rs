@@ -2,7 +2,8 @@
 //!
 //! The kinds themselves live in the worker, which refuses a turn whose bot has a definition that it
 //! cannot use, by CUE0608. What is checked here is what people get wrong: names of fields, types,
-//! bounds. A bot may stand there without a model, as ChatBotKit has it; its turns fail until it has one.
+//! bounds. A bot may stand there without a model, as
+//! ChatBotKit has it, or without rules; its turns fail until it has them.
 
 use proto::code::Code;
 use serde_json::{Map, Value};
@@ -70,9 +71,6 @@ pub(super) fn check(kind: &str, definition: &Map<String, Value>) -> Result<(), A
         };
         form.check(name, value)?;
     }
-    if kind == "rules" && !definition.contains_key("rules") {
-        return Err(fault("rules", "is missing"));
-    }
     Ok(())
 }
 
@@ -119,7 +117,7 @@ mod tests {
             ("agent", json!({ "backstory": "x".repeat(70_000) }), Some("definition.backstory")),
             ("agent", json!({ "fallbacks": ["a", "b", "c", "d", "e"] }), Some("definition.fallbacks")),
             ("rules", json!({ "rules": [] }), None),
-            ("rules", json!({}), Some("definition.rules")),
+            ("rules", json!({}), None),
             ("rules", json!({ "rules": [], "model": "a/b" }), Some("definition.model")),
             ("scripted", json!({ "reply": "hi", "latency": "5ms" }), None),
             ("scripted", json!({ "reply": [] }), Some("definition.reply")),

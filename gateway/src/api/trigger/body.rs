@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::limits::Limits;
 use super::results::{Destination, Signature};
 use crate::api::call::Call;
-use crate::api::given::Given;
+use crate::api::given::{Given, Whole};
 use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api::{bot, kind};
 use crate::api_error::ApiError;
@@ -53,6 +53,9 @@ pub(crate) struct Body {
     #[schemars(length(max = 32_768))]
     text: Given<String>,
     /// When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time.
+    #[schemars(regex(
+        pattern = "^(never|quarterhourly|halfhourly|hourly|twicedaily|daily|twiceweekly|weekly|twicemonthly|monthly|([01][0-9]|2[0-3]):[0-5][0-9]|[0-9*/,-]+ [0-9*/,-]+ [0-9*/,-]+ [0-9A-Za-z*/,-]+ [0-9A-Za-z*/,-]+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*)?$"
+    ))]
     schedule: Given<String>,
     /// An earlier name of `schedule`.
     trigger_schedule: Given<String>,
@@ -60,12 +63,12 @@ pub(crate) struct Body {
     timezone: Given<String>,
     /// How long a session keeps its conversation, in milliseconds; 0 never, a day without a word.
     #[schemars(range(max = 2_678_400_000_u64))]
-    session_duration: Given<u64>,
+    session_duration: Given<Whole>,
     /// What becomes of an event that arrives while its session is busy.
     busy: Given<BusyWord>,
     /// How long it must be quiet before collected events become a turn, in milliseconds.
     #[schemars(range(max = 300_000))]
-    quiet_ms: Given<u64>,
+    quiet_ms: Given<Whole>,
     /// What its turns may take.
     limits: Given<Limits>,
     /// Whether it takes and works off events.
@@ -141,10 +144,10 @@ pub(super) enum CatchUpWord {
 pub(super) struct RateBound {
     /// How many.
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub(super) count: u32,
+    pub(super) count: Whole,
     /// In which time, in milliseconds.
     #[schemars(range(min = 1, max = 86_400_000))]
-    pub(super) per_ms: u64,
+    pub(super) per_ms: Whole,
 }
 
 /// A trigger with a secret of its own.
@@ -274,7 +277,7 @@ fn time(trigger: &mut Trigger, schedule: Given<String>, timezone: Given<String>,
     schedule::Schedule::parse(text, zone).map(drop).map_err(|fault| ApiError::field(fault.field, fault.rule))
 }
 
-fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> Result<(), ApiError> {
+fn durations(trigger: &mut Trigger, session: Given<Whole>, quiet: Given<Whole>) -> Result<(), ApiError> {
     let bounded = |field: &'static str, ms: u64, max: Duration| {
         let duration = Duration::from_millis(ms);
         if duration <= max {
@@ -284,11 +287,11 @@ fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> R
         Err(ApiError { limit: Some(max_ms), ..ApiError::field(field, format_args!("must be at most {max_ms} ms")) })
     };
     if let Some(ms) = session.said() {
-        let duration = ms.map(|ms| bounded("sessionDuration", ms, SESSION_DURATION_MAX)).transpose()?;
+        let duration = ms.map(|ms| bounded("sessionDuration", ms.0, SESSION_DURATION_MAX)).transpose()?;
         trigger.session_duration = duration.unwrap_or(SESSION_DURATION_DEFAULT);
     }
     if let Some(ms) = quiet.said() {
-        let quiet = ms.filter(|ms| *ms > 0).map(|ms| bounded("quietMs", ms, QUIET_MAX)).transpose()?;
+        let quiet = ms.filter(|ms| ms.0 > 0).map(|ms| bounded("quietMs", ms.0, QUIET_MAX)).transpose()?;
         trigger.quiet = quiet.unwrap_or(QUIET_DEFAULT);
     }
     Ok(())
@@ -296,13 +299,14 @@ fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> R
 
 impl RateBound {
     fn read(self) -> Result<Rate, ApiError> {
-        if !(1..=RATE_COUNT_MAX).contains(&self.count) {
+        let count = u32::try_from(self.count.0).unwrap_or(u32::MAX);
+        if !(1..=RATE_COUNT_MAX).contains(&count) {
             return Err(ApiError::field("rate.count", format_args!("must be 1 to {RATE_COUNT_MAX}")));
         }
-        if !(1..=RATE_MS_MAX).contains(&self.per_ms) {
+        if !(1..=RATE_MS_MAX).contains(&self.per_ms.0) {
             return Err(ApiError::field("rate.perMs", format_args!("must be 1 to {RATE_MS_MAX}")));
         }
-        Ok(Rate { count: self.count, per_ms: self.per_ms })
+        Ok(Rate { count, per_ms: self.per_ms.0 })
     }
 }
 
