@@ -12,7 +12,7 @@ use crate::api_error::ApiError;
 use crate::query;
 
 /// How many conditions on `meta` one list takes.
-const FILTERS_MAX: usize = 64;
+const FILTERS_MAX: usize = 256;
 
 /// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Wanted {
             meta.push((path, value));
         }
         if meta.len() > FILTERS_MAX {
-            return Err(ApiError::parameter("meta", "may stand there at most 64 times"));
+            return Err(ApiError::parameter("meta", "may stand there at most 256 times"));
         }
         let cursor = value("cursor")?.filter(|id| !id.is_empty());
         Ok(Self { cursor, order, take: take.unwrap_or(TAKE_MAX), is_bounded: take.is_some(), meta })

@@ -33,6 +33,7 @@ pub(crate) struct Body {
     /// The kind: `agent`, `rules` or `scripted`.
     kind: Given<KindWord>,
     /// The definition in the kind's own schema; it replaces the one that is there.
+    #[schemars(schema_with = "definition::schema")]
     definition: Given<Map<String, Value>>,
     /// The model of an agent, such as `openai/gpt-5.4`, with parameters behind it if you like: `/temperature=0.2`.
     #[schemars(length(max = 512))]
@@ -127,7 +128,7 @@ impl Body {
                 None => drop(definition.remove(name)),
             }
         }
-        definition::check(&bot.kind, &definition)?;
+        definition::check(&definition)?;
         bot.definition = Value::Object(definition).to_string();
         notes::check_size("definition", bot.definition.len(), DEFINITION_BYTES_MAX)?;
         Ok(bot)

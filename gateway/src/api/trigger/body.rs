@@ -7,7 +7,7 @@ use backbone::{catalogue, chance};
 use proto::id::BotId;
 use proto::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
 use proto::resource::{Busy, CatchUp, Rate, SecretDigest, State, Trigger};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -53,13 +53,13 @@ pub(crate) struct Body {
     #[schemars(length(max = 32_768))]
     text: Given<String>,
     /// When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time.
-    #[schemars(regex(
-        pattern = "^(never|quarterhourly|halfhourly|hourly|twicedaily|daily|twiceweekly|weekly|twicemonthly|monthly|([01][0-9]|2[0-3]):[0-5][0-9]|[0-9*/,-]+ [0-9*/,-]+ [0-9*/,-]+ [0-9A-Za-z*/,-]+ [0-9A-Za-z*/,-]+|[0-9]{4}-[0-9]{2}-[0-9]{2}.*)?$"
-    ))]
+    #[schemars(schema_with = "schedules")]
     schedule: Given<String>,
     /// An earlier name of `schedule`.
+    #[schemars(schema_with = "schedules")]
     trigger_schedule: Given<String>,
     /// The IANA time zone that the schedule is read in; UTC without one.
+    #[schemars(schema_with = "zones")]
     timezone: Given<String>,
     /// How long a session keeps its conversation, in milliseconds; 0 never, a day without a word.
     #[schemars(range(max = 2_678_400_000_u64))]
@@ -100,6 +100,21 @@ pub(crate) struct Body {
     privacy: Given<Value>,
     /// Only kept.
     moderation: Given<Value>,
+}
+
+/// The names of all time zones.
+fn zones(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<Value> = schedule::zone::names().into_iter().map(Value::from).chain([Value::Null]).collect();
+    json_schema!({ "description": "The IANA time zone that the schedule is read in; UTC without one.", "enum": names })
+}
+
+/// The forms of a schedule; cron fields beyond these are taken too.
+fn schedules(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time; empty or null never.",
+        "type": ["string", "null"],
+        "pattern": "^((never|quarterhourly|halfhourly|hourly|twicedaily|daily|twiceweekly|weekly|twicemonthly|monthly)|([01][0-9]|2[0-3]):[0-5][0-9]|([*]|[0-9]|[1-5][0-9]) ([*]|[0-9]|1[0-9]|2[0-3]) ([*]|[1-9]|1[0-9]|2[0-8]) ([*]|[1-9]|1[0-2]) ([*]|[0-6])|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$"
+    })
 }
 
 /// What becomes of an event that arrives while its session is busy.
