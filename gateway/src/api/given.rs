@@ -19,6 +19,7 @@ pub(crate) enum Given<T> {
 
 impl<T> Given<T> {
     /// The value with `null` as none; nothing where the body does not say.
+    #[expect(clippy::option_option, reason = "absent, null and a value are three")]
     pub(crate) fn said(self) -> Option<Option<T>> {
         match self {
             Self::Absent => None,

@@ -49,7 +49,7 @@ pub(crate) enum Run {
     /// A handler behind the common checks.
     Call(Handler),
     /// A handler that takes the request as it came, and checks for itself what [`Access`] says.
-    Raw(MethodRouter<Arc<Door>>),
+    Raw(Box<MethodRouter<Arc<Door>>>),
 }
 
 /// Makes a schema in a document's own list.
@@ -159,7 +159,7 @@ impl Operation {
 
     /// An operation whose handler takes the request as it came.
     pub(crate) fn raw(id: &'static str, method: Method, path: &'static str, access: Access, route: MethodRouter<Arc<Door>>) -> Self {
-        Self::new(id, method, path, access, Run::Raw(route))
+        Self::new(id, method, path, access, Run::Raw(Box::new(route)))
     }
 
     fn new(id: &'static str, method: Method, path: &'static str, access: Access, run: Run) -> Self {

@@ -91,7 +91,7 @@ impl Form {
             Self::Number => json!({ "type": "number" }),
             Self::Flag => json!({ "type": "boolean" }),
             Self::Object => json!({ "type": "object" }),
-            Self::List(max) => json!({ "type": "array", "maxItems": max }),
+            Self::List(max) => json!({ "type": "array", "items": {}, "maxItems": max }),
             Self::Parameter => json!({ "type": ["number", "string"] }),
         }
     }
@@ -99,11 +99,13 @@ impl Form {
     fn check(self, name: &str, value: &Value) -> Result<(), ApiError> {
         match (self, value) {
             (Self::Text(max), Value::String(text)) if text.chars().count() <= max => Ok(()),
-            (Self::Text(max), _) => Err(fault(name, &format!("must be a text of at most {max} characters"))),
             (Self::List(max), Value::Array(items)) if items.len() <= max => Ok(()),
+            (Self::Text(max), _) => Err(fault(name, &format!("must be a text of at most {max} characters"))),
             (Self::List(max), _) => Err(fault(name, &format!("must be a list of at most {max} entries"))),
-            (Self::Number, Value::Number(_)) | (Self::Flag, Value::Bool(_)) | (Self::Object, Value::Object(_)) => Ok(()),
-            (Self::Parameter, Value::Number(_) | Value::String(_)) => Ok(()),
+            (Self::Number | Self::Parameter, Value::Number(_))
+            | (Self::Parameter, Value::String(_))
+            | (Self::Flag, Value::Bool(_))
+            | (Self::Object, Value::Object(_)) => Ok(()),
             (Self::Number, _) => Err(fault(name, "must be a number")),
             (Self::Flag, _) => Err(fault(name, "must be true or false")),
             (Self::Object, _) => Err(fault(name, "must be an object")),
