@@ -32,8 +32,7 @@ pub(crate) fn router(door: Arc<Door>, access: &Access) -> Router {
             Method::Get | Method::Post => inert(api::route(&operation)),
         };
         if operation.is_bare {
-            router = router.route(operation.path, route);
-            continue;
+            router = router.route(operation.path, route.clone());
         }
         for prefix in api::PREFIXES {
             router = router.route(&format!("{prefix}{}", operation.path), route.clone());

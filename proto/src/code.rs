@@ -138,6 +138,8 @@ codes! {
     AliasTaken = "CUE0406", 409, "CONFLICT", Never;
     /// A file keeps the resource.
     KeptByFile = "CUE0407", 409, "CONFLICT", Never;
+    /// What was given when it was made cannot be changed.
+    Fixed = "CUE0408", 409, "CONFLICT", Never;
     /// The secret cannot be shown: only its digest is kept, or the master key does not open it.
     SecretUnreadable = "CUE0410", 409, "CONFLICT", Never;
     /// The trigger takes no new events.

@@ -22,6 +22,13 @@ pub fn parse(name: &str) -> Result<TimeZone, Fault> {
     TimeZoneDatabase::bundled().get(name).map_err(|_| fault())
 }
 
+/// The names of all zones that there are, in order.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
 /// The instant of a time on the wall; none where it is outside all calendars.
 pub(crate) fn first_instant(zone: &TimeZone, wall: DateTime) -> Option<Timestamp> {
     match zone.to_ambiguous_timestamp(wall).offset() {

@@ -64,16 +64,20 @@ impl Call {
 
 /// Reads a body as JSON. An error names the field by its path.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // A list would be read as the fields in their order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::new(Code::BodyMalformed, "the body must be an object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        fault(path, error.into_inner())
+        fault(&path, &error.into_inner())
     })?;
-    reader.end().map_err(|error| fault(String::new(), error))?;
+    reader.end().map_err(|error| fault("", &error))?;
     Ok(value)
 }
 
-fn fault(path: String, error: serde_json::Error) -> ApiError {
+fn fault(path: &str, error: &serde_json::Error) -> ApiError {
     use serde_json::error::Category;
 
     if error.classify() != Category::Data {
@@ -83,7 +87,7 @@ fn fault(path: String, error: serde_json::Error) -> ApiError {
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned();
     if let Some(name) = quoted_after(&text, "unknown field `") {
         // The path ends before or with the name, by how the field was met.
-        let parent = path.strip_suffix(name).unwrap_or(&path).trim_end_matches(['.', '?']);
+        let parent = path.strip_suffix(name).unwrap_or(path).trim_end_matches(['.', '?']);
         let field = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         let known = text.split_once("`, ").map_or("", |(_, rest)| rest);
         let message = format!("{field} is no field of this call: {known}");
@@ -92,7 +96,7 @@ fn fault(path: String, error: serde_json::Error) -> ApiError {
     let path = match quoted_after(&text, "missing field `") {
         Some(name) if path == "." => name.to_owned(),
         Some(name) => format!("{path}.{name}"),
-        None => path,
+        None => path.to_owned(),
     };
     if path == "." {
         return ApiError::new(Code::BodyMalformed, format!("the body must be an object: {text}"));
@@ -152,6 +156,7 @@ mod tests {
         check("{", "CUE0101", None);
         check("{} {}", "CUE0101", None);
         check("7", "CUE0101", None);
+        check(" [1]", "CUE0101", None);
         check(r#"{"colour":1}"#, "CUE0109", Some("colour"));
         check(r#"{"inner":{"colour":1}}"#, "CUE0109", Some("inner.colour"));
         check(r#"{"list":[{"name":"a"},{"name":"b","colour":1}]}"#, "CUE0109", Some("list[1].colour"));

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::call::{Call, give};
 use super::kind::{self, Empty};
-use super::operation::Operation;
+use super::operation::{Form, Operation};
 use super::shared::{self, CHANGES, Id, OPERATES, READS};
 use super::{id, list};
 use crate::api_error::ApiError;
@@ -42,7 +42,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("ensureContact", "/contact/ensure", OPERATES, ensure)
             .says(TAG, "Give the contact with a fingerprint, made where there is none")
             .more("One that is there stays as it is.")
-            .takes::<body::Body>(body::example())
+            .body(Form { schema: body::named, example: body::example() })
             .gives::<Id>(json!({ "id": "c3f1" }))
             .refuses(&CHANGES),
         shared::listed(Operation::get("listContacts", "/contact/list", READS, listed))
@@ -58,7 +58,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .more("What is left out stays as it is; null clears. The fingerprint cannot be changed.")
             .takes::<body::Body>(json!({ "nick": "ada" }))
             .gives::<Id>(json!({ "id": "c3f1" }))
-            .refuses(&CHANGES),
+            .refuses(&CHANGES)
+            .refuses(&[Code::Fixed]),
         Operation::post("deleteContact", "/contact/{id}/delete", OPERATES, delete)
             .says(TAG, "Take a contact away")
             .more("Its conversations stay.")
@@ -166,7 +167,8 @@ async fn update(call: Call) -> Result<Response, ApiError> {
     for _ in 0..TRIES_MAX {
         let (revision, before) = existing(&call.door, call.place("id")).await?;
         if body.fingerprint().is_some_and(|fingerprint| *fingerprint != before.fingerprint) {
-            return Err(ApiError::field("fingerprint", "names the contact and cannot be changed: make another"));
+            let message = "the fingerprint names the contact and cannot be changed: make another";
+            return Err(ApiError { field: Some("fingerprint".into()), ..ApiError::new(Code::Fixed, message) });
         }
         let mut after = body.clone().apply(before.clone())?;
         after.common.updated_at_ms = kind::now_ms(&call.door).await?.max(after.common.created_at_ms);
@@ -189,6 +191,9 @@ async fn delete(call: Call) -> Result<Response, ApiError> {
 async fn listed(call: Call) -> Result<Response, ApiError> {
     let found = match call.asked("fingerprint")? {
         Some(fingerprint) => {
+            if fingerprint.chars().count() > body::FINGERPRINT_CHARS_MAX {
+                return Err(ApiError::parameter("fingerprint", "must be at most 1024 characters"));
+            }
             let (revision, card) = read(&call.door, &id_of(&fingerprint)).await?;
             card.map(|card| (revision, card)).into_iter().collect()
         }

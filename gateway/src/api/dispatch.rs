@@ -41,7 +41,7 @@ struct Rule {
 /// The route of an operation.
 pub(crate) fn route(operation: &Operation) -> MethodRouter<Arc<Door>> {
     let handler = match &operation.run {
-        Run::Raw(route) => return route.clone(),
+        Run::Raw(route) => return MethodRouter::clone(route),
         Run::Call(handler) => Arc::clone(handler),
     };
     let rule = Rule {

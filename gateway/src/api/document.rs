@@ -48,10 +48,7 @@ pub(crate) fn document(table: &[Operation]) -> Value {
     let mut paths = Map::new();
     for operation in table {
         let verb = if operation.method == Method::Get { "get" } else { "post" };
-        let mut item = json!({ verb: told(operation, &mut generator) });
-        if let (true, Some(item)) = (operation.is_bare, item.as_object_mut()) {
-            item.insert("servers".to_owned(), json!([{ "url": "/" }]));
-        }
+        let item = json!({ verb: told(operation, &mut generator) });
         paths.insert(operation.path.to_owned(), item);
     }
     let mut schemas = generator.take_definitions(true);

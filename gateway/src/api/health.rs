@@ -16,11 +16,12 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::raw("live", Method::Get, "/livez", Access::Open, get(ready::livez))
             .bare()
             .says(TAG, "Say that the process runs")
+            .more("Served without a prefix too.")
             .answers(Answer::Object(Form { schema, example: json!({ "status": "alive" }) })),
         Operation::raw("ready", Method::Get, "/readyz", Access::Open, get(ready::readyz))
             .bare()
             .says(TAG, "Say whether the process can do its work")
-            .more("Answered with status 503 and the same form while it cannot.")
+            .more("Answered with status 503 and the same form while it cannot. Served without a prefix too.")
             .answers(Answer::Object(Form { schema, example: json!({ "status": "ready", "checks": { "nats": "ok", "redis": "ok" } }) })),
     ]
 }

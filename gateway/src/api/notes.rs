@@ -104,6 +104,7 @@ mod tests {
     use super::{check_alias, put_meta};
     use crate::api::given::Given;
 
+    #[expect(clippy::needless_pass_by_value, reason = "a row of a table")]
     fn check(before: &Value, said: Value, expected: Result<Value, &str>) {
         let mut meta = before.as_object().unwrap().clone();
         let given = if said.is_null() { Given::Null } else { Given::Value(said.as_object().unwrap().clone()) };

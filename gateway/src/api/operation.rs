@@ -49,7 +49,7 @@ pub(crate) enum Run {
     /// A handler behind the common checks.
     Call(Handler),
     /// A handler that takes the request as it came, and checks for itself what [`Access`] says.
-    Raw(MethodRouter<Arc<Door>>),
+    Raw(Box<MethodRouter<Arc<Door>>>),
 }
 
 /// Makes a schema in a document's own list.
@@ -114,7 +114,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// Its path without prefix, with `{id}` for what varies. The same place has the same name in all paths.
     pub(crate) path: &'static str,
-    /// Whether the path has no prefix.
+    /// Whether it is served without a prefix too.
     pub(crate) is_bare: bool,
     /// Its chapter in the reference.
     pub(crate) tag: &'static str,
@@ -159,7 +159,7 @@ impl Operation {
 
     /// An operation whose handler takes the request as it came.
     pub(crate) fn raw(id: &'static str, method: Method, path: &'static str, access: Access, route: MethodRouter<Arc<Door>>) -> Self {
-        Self::new(id, method, path, access, Run::Raw(route))
+        Self::new(id, method, path, access, Run::Raw(Box::new(route)))
     }
 
     fn new(id: &'static str, method: Method, path: &'static str, access: Access, run: Run) -> Self {
@@ -181,7 +181,7 @@ impl Operation {
         }
     }
 
-    /// Serves it without a prefix.
+    /// Serves it without a prefix too.
     pub(crate) fn bare(self) -> Self {
         Self { is_bare: true, ..self }
     }

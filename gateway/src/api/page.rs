@@ -12,7 +12,7 @@ use crate::api_error::ApiError;
 use crate::query;
 
 /// How many conditions on `meta` one list takes.
-const FILTERS_MAX: usize = 8;
+const FILTERS_MAX: usize = 256;
 
 /// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,7 @@ impl Wanted {
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, ApiError> {
         let value = |name: &'static str| -> Result<Option<String>, ApiError> {
             let value = query::first(query, name).transpose();
-            let value = value.map_err(|_| ApiError::parameter(name, "must be percent-encoded UTF-8"))?;
-            Ok(value.filter(|text| !text.is_empty()))
+            value.map_err(|_| ApiError::parameter(name, "must be percent-encoded UTF-8"))
         };
         let order = match value("order")?.as_deref() {
             None | Some("desc") => Order::Descending,
@@ -59,9 +58,10 @@ impl Wanted {
             meta.push((path, value));
         }
         if meta.len() > FILTERS_MAX {
-            return Err(ApiError::parameter("meta", "may stand there at most 8 times"));
+            return Err(ApiError::parameter("meta", "may stand there at most 256 times"));
         }
-        Ok(Self { cursor: value("cursor")?, order, take: take.unwrap_or(TAKE_MAX), is_bounded: take.is_some(), meta })
+        let cursor = value("cursor")?.filter(|id| !id.is_empty());
+        Ok(Self { cursor, order, take: take.unwrap_or(TAKE_MAX), is_bounded: take.is_some(), meta })
     }
 
     /// Whether an item's `meta` says what it must.
@@ -148,7 +148,14 @@ mod tests {
         for (query, take) in [("", 100), ("take=0", 1), ("take=-3", 1), ("take=101", 100), ("take=99999999999999999999999", 100)] {
             assert_eq!(Wanted::parse(Some(query)).unwrap().take, take, "{query}");
         }
-        for (query, field) in [("take=x", "take"), ("take=1.5", "take"), ("order=up", "order"), ("cursor=%ff", "cursor")] {
+        for (query, field) in [
+            ("take=x", "take"),
+            ("take=", "take"),
+            ("order=", "order"),
+            ("take=1.5", "take"),
+            ("order=up", "order"),
+            ("cursor=%ff", "cursor"),
+        ] {
             assert_eq!(Wanted::parse(Some(query)).unwrap_err().field.as_deref(), Some(field), "{query}");
         }
     }

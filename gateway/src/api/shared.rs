@@ -38,11 +38,7 @@ pub(crate) fn listed(operation: Operation) -> Operation {
         .query("cursor", json!({ "type": "string" }), "The id of the last item of the page before.")
         .query("order", json!({ "type": "string", "enum": ["asc", "desc"], "default": "desc" }), "Oldest or newest first.")
         .query("take", json!({ "type": "integer", "default": 100 }), "How many; a number outside 1 to 100 is brought to the nearer end.")
-        .query(
-            "meta",
-            json!({ "type": "object", "additionalProperties": { "type": "string" } }),
-            "What the item's notes must say: `meta[app]=x`, or `meta.app=x`.",
-        )
+        .query("meta", json!({ "type": "object" }), "What the item's notes must say: `meta[app]=x`, or `meta.app=x`.")
         .refuses(&[Code::ParameterInvalid, Code::AcceptUnknown])
 }
 

@@ -187,7 +187,7 @@ pub(super) fn definition(skillset: &Skillset) -> ::skillset::set::Definition {
 pub(super) fn put_abilities(skillset: &mut Skillset, abilities: Vec<::skillset::ability::Definition>) -> Result<(), ApiError> {
     let id = skillset.id.to_string();
     let is_short = skillset.name.len() <= ::skillset::limit::LABEL_BYTES_MAX && !skillset.name.trim().is_empty();
-    let name = if !is_short { id.clone() } else { skillset.name.clone() };
+    let name = if is_short { skillset.name.clone() } else { id.clone() };
     let definition = ::skillset::set::Definition { id: Some(id), name, description: skillset.description.clone(), abilities };
     skillset.definition = serde_json::to_string(&definition).unwrap_or_default();
     notes::check_size("the skillset with all its abilities", skillset.definition.len(), proto::limit::DEFINITION_BYTES_MAX)

@@ -25,6 +25,7 @@ mod phantom;
 mod pin;
 mod redis;
 mod refusal;
+mod resource;
 mod secret;
 mod threat;
 mod wait_for;

@@ -44,10 +44,8 @@ struct Body {
     #[schemars(length(max = 64))]
     contact_id: Option<String>,
     /// Only taken.
-    #[expect(dead_code, reason = "a field of ChatBotKit's clients that means nothing here")]
     debug: Option<Value>,
     /// Only taken.
-    #[expect(dead_code, reason = "a field of ChatBotKit's clients that means nothing here")]
     namespace: Option<Value>,
 }
 
@@ -81,7 +79,7 @@ struct Usage {
 /// The operation.
 pub(super) fn operation() -> Operation {
     let outcome = json!({ "usage": { "token": 0, "model": null }, "result": { "status": 200 }, "messages": [] });
-    let line = json!({ "type": "result", "data": outcome.clone() });
+    let line = json!({ "type": "result", "data": outcome });
     Operation::post("executeAbility", "/skillset/{id}/ability/{ability}/execute", OPERATES, execute)
         .says("Abilities", "Do what an ability does, once")
         .more("Waits up to 60 s for its end. It has the effects that the ability has.")
@@ -111,7 +109,7 @@ async fn execute(mut call: Call) -> Result<Response, ApiError> {
     let ability = id_of(&abilities, find(&abilities, call.place("ability"))?);
     // An ability that a file keeps has no id of its own where its worker looks it up.
     let named = abilities.iter().enumerate().find(|(index, _)| id_of(&abilities, *index) == ability);
-    let known_as = named.map_or(ability.clone(), |(_, found)| found.id.clone().unwrap_or_else(|| found.name.clone()));
+    let known_as = named.map_or_else(|| ability.clone(), |(_, found)| found.id.clone().unwrap_or_else(|| found.name.clone()));
     let asked =
         json!({ "execute": { "skillsetId": skillset.id.as_str(), "abilityId": known_as, "input": input, "contactId": contact_id } });
     call.release();

@@ -33,6 +33,7 @@ pub(crate) struct Body {
     /// The kind: `agent`, `rules` or `scripted`.
     kind: Given<KindWord>,
     /// The definition in the kind's own schema; it replaces the one that is there.
+    #[schemars(schema_with = "definition::schema")]
     definition: Given<Map<String, Value>>,
     /// The model of an agent, such as `openai/gpt-5.4`, with parameters behind it if you like: `/temperature=0.2`.
     #[schemars(length(max = 512))]
@@ -100,11 +101,10 @@ impl Body {
             }
             .to_owned()
         });
-        if bot.kind != was && self.definition == Given::Absent {
-            return Err(ApiError::field("definition", format_args!("is needed where the kind becomes {}", bot.kind)));
-        }
         let mut definition = match self.definition.said() {
             Some(definition) => definition.unwrap_or_default(),
+            // What another kind was has no meaning to this one.
+            None if bot.kind != was => Map::new(),
             None => serde_json::from_str(&bot.definition).unwrap_or_default(),
         };
         let skillset_id = match self.skillset_id {
@@ -120,14 +120,15 @@ impl Body {
         {
             let Some(said) = given.said() else { continue };
             if bot.kind != AGENT {
-                return Err(ApiError::field(field, format_args!("is a field of bots of kind agent, and this one is of kind {}", bot.kind)));
+                notes::keep(&mut bot.common, [(field, said.map_or(Given::Null, |text| Given::Value(text.into())))])?;
+                continue;
             }
             match said.filter(|text| !text.is_empty()) {
                 Some(text) => drop(definition.insert(name.to_owned(), text.into())),
                 None => drop(definition.remove(name)),
             }
         }
-        definition::check(&bot.kind, &definition)?;
+        definition::check(&definition)?;
         bot.definition = Value::Object(definition).to_string();
         notes::check_size("definition", bot.definition.len(), DEFINITION_BYTES_MAX)?;
         Ok(bot)

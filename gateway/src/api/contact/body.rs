@@ -3,16 +3,16 @@
 use proto::event::Contact;
 use proto::id::ContactId;
 use proto::resource::{Card, Common};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::api::given::Given;
+use crate::api::given::{Given, Whole};
 use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api_error::ApiError;
 
 /// Longest fingerprint, in characters.
-const FINGERPRINT_CHARS_MAX: usize = 1_024;
+pub(super) const FINGERPRINT_CHARS_MAX: usize = 1_024;
 /// Longest preferences, in characters.
 const PREFERENCES_CHARS_MAX: usize = 16 * 1024;
 
@@ -43,9 +43,20 @@ pub(super) struct Body {
     #[schemars(length(max = 16_384))]
     preferences: Given<String>,
     /// When it was verified, in milliseconds since 1970.
-    verified_at: Given<i64>,
+    verified_at: Given<Whole>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
+}
+
+/// The same with a fingerprint, which names it.
+pub(super) fn named(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Body::json_schema(generator);
+    schema.insert("required".to_owned(), json!(["fingerprint"]));
+    let field = schema.pointer_mut("/properties/fingerprint").and_then(Value::as_object_mut);
+    if let Some(field) = field {
+        field.extend([("type".to_owned(), "string".into()), ("minLength".to_owned(), 1.into())]);
+    }
+    schema
 }
 
 /// A contact of which nothing is known.
@@ -84,8 +95,9 @@ impl Body {
         self.phone.put(&mut card.phone);
         self.nick.put(&mut card.nick);
         self.preferences.put(&mut card.preferences);
-        self.verified_at.put_optional(&mut card.verified_at_ms);
-        card.verified_at_ms = card.verified_at_ms.filter(|at| *at > 0);
+        if let Some(at) = self.verified_at.said() {
+            card.verified_at_ms = at.and_then(|at| i64::try_from(at.0).ok()).filter(|at| *at > 0);
+        }
         notes::check_text("name", &card.name, NAME_CHARS_MAX)?;
         notes::check_text("nick", &card.nick, NAME_CHARS_MAX)?;
         notes::check_text("description", &card.description, DESCRIPTION_CHARS_MAX)?;

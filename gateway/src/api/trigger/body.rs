@@ -7,14 +7,14 @@ use backbone::{catalogue, chance};
 use proto::id::BotId;
 use proto::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
 use proto::resource::{Busy, CatchUp, Rate, SecretDigest, State, Trigger};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::limits::Limits;
 use super::results::{Destination, Signature};
 use crate::api::call::Call;
-use crate::api::given::Given;
+use crate::api::given::{Given, Whole};
 use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use crate::api::{bot, kind};
 use crate::api_error::ApiError;
@@ -53,19 +53,22 @@ pub(crate) struct Body {
     #[schemars(length(max = 32_768))]
     text: Given<String>,
     /// When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time.
+    #[schemars(schema_with = "schedules")]
     schedule: Given<String>,
     /// An earlier name of `schedule`.
+    #[schemars(schema_with = "schedules")]
     trigger_schedule: Given<String>,
     /// The IANA time zone that the schedule is read in; UTC without one.
+    #[schemars(schema_with = "zones")]
     timezone: Given<String>,
     /// How long a session keeps its conversation, in milliseconds; 0 never, a day without a word.
     #[schemars(range(max = 2_678_400_000_u64))]
-    session_duration: Given<u64>,
+    session_duration: Given<Whole>,
     /// What becomes of an event that arrives while its session is busy.
     busy: Given<BusyWord>,
     /// How long it must be quiet before collected events become a turn, in milliseconds.
     #[schemars(range(max = 300_000))]
-    quiet_ms: Given<u64>,
+    quiet_ms: Given<Whole>,
     /// What its turns may take.
     limits: Given<Limits>,
     /// Whether it takes and works off events.
@@ -97,6 +100,21 @@ pub(crate) struct Body {
     privacy: Given<Value>,
     /// Only kept.
     moderation: Given<Value>,
+}
+
+/// The names of all time zones.
+fn zones(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<Value> = schedule::zone::names().into_iter().map(Value::from).chain([Value::Null]).collect();
+    json_schema!({ "description": "The IANA time zone that the schedule is read in; UTC without one.", "enum": names })
+}
+
+/// The forms of a schedule; cron fields beyond these are taken too.
+fn schedules(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "When it fires by itself: a named interval, five cron fields, HH:MM, or an ISO 8601 time; empty or null never.",
+        "type": ["string", "null"],
+        "pattern": "^((never|quarterhourly|halfhourly|hourly|twicedaily|daily|twiceweekly|weekly|twicemonthly|monthly)|([01][0-9]|2[0-3]):[0-5][0-9]|([*]|[0-9]|[1-5][0-9]) ([*]|[0-9]|1[0-9]|2[0-3]) ([*]|[1-9]|1[0-9]|2[0-8]) ([*]|[1-9]|1[0-2]) ([*]|[0-6])|20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$"
+    })
 }
 
 /// What becomes of an event that arrives while its session is busy.
@@ -141,10 +159,10 @@ pub(super) enum CatchUpWord {
 pub(super) struct RateBound {
     /// How many.
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub(super) count: u32,
+    pub(super) count: Whole,
     /// In which time, in milliseconds.
     #[schemars(range(min = 1, max = 86_400_000))]
-    pub(super) per_ms: u64,
+    pub(super) per_ms: Whole,
 }
 
 /// A trigger with a secret of its own.
@@ -274,7 +292,7 @@ fn time(trigger: &mut Trigger, schedule: Given<String>, timezone: Given<String>,
     schedule::Schedule::parse(text, zone).map(drop).map_err(|fault| ApiError::field(fault.field, fault.rule))
 }
 
-fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> Result<(), ApiError> {
+fn durations(trigger: &mut Trigger, session: Given<Whole>, quiet: Given<Whole>) -> Result<(), ApiError> {
     let bounded = |field: &'static str, ms: u64, max: Duration| {
         let duration = Duration::from_millis(ms);
         if duration <= max {
@@ -284,11 +302,11 @@ fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> R
         Err(ApiError { limit: Some(max_ms), ..ApiError::field(field, format_args!("must be at most {max_ms} ms")) })
     };
     if let Some(ms) = session.said() {
-        let duration = ms.map(|ms| bounded("sessionDuration", ms, SESSION_DURATION_MAX)).transpose()?;
+        let duration = ms.map(|ms| bounded("sessionDuration", ms.0, SESSION_DURATION_MAX)).transpose()?;
         trigger.session_duration = duration.unwrap_or(SESSION_DURATION_DEFAULT);
     }
     if let Some(ms) = quiet.said() {
-        let quiet = ms.filter(|ms| *ms > 0).map(|ms| bounded("quietMs", ms, QUIET_MAX)).transpose()?;
+        let quiet = ms.filter(|ms| ms.0 > 0).map(|ms| bounded("quietMs", ms.0, QUIET_MAX)).transpose()?;
         trigger.quiet = quiet.unwrap_or(QUIET_DEFAULT);
     }
     Ok(())
@@ -296,13 +314,14 @@ fn durations(trigger: &mut Trigger, session: Given<u64>, quiet: Given<u64>) -> R
 
 impl RateBound {
     fn read(self) -> Result<Rate, ApiError> {
-        if !(1..=RATE_COUNT_MAX).contains(&self.count) {
+        let count = u32::try_from(self.count.0).unwrap_or(u32::MAX);
+        if !(1..=RATE_COUNT_MAX).contains(&count) {
             return Err(ApiError::field("rate.count", format_args!("must be 1 to {RATE_COUNT_MAX}")));
         }
-        if !(1..=RATE_MS_MAX).contains(&self.per_ms) {
+        if !(1..=RATE_MS_MAX).contains(&self.per_ms.0) {
             return Err(ApiError::field("rate.perMs", format_args!("must be 1 to {RATE_MS_MAX}")));
         }
-        Ok(Rate { count: self.count, per_ms: self.per_ms })
+        Ok(Rate { count, per_ms: self.per_ms.0 })
     }
 }
 

@@ -7,6 +7,7 @@ use proto::resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::given::Whole;
 use crate::api_error::ApiError;
 
 /// How many millionths a US dollar has.
@@ -21,7 +22,7 @@ pub(super) struct Limits {
     /// How many turns run at once in one worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    turns: Option<u32>,
+    turns: Option<Whole>,
     /// What one turn may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     turn: Option<Budget>,
@@ -43,19 +44,19 @@ pub(super) struct Budget {
     /// How often a model may be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    model_calls: Option<u64>,
+    model_calls: Option<Whole>,
     /// How many calls of abilities may be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    ability_calls: Option<u64>,
+    ability_calls: Option<Whole>,
     /// How many tokens models may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
-    tokens: Option<u64>,
+    tokens: Option<Whole>,
     /// How long one turn may take, in milliseconds; only of a turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 600_000))]
-    time: Option<u64>,
+    time: Option<Whole>,
     /// What it may cost by estimate, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000_000))]
@@ -66,11 +67,11 @@ impl Limits {
     /// The limits that are meant.
     pub(super) fn read(self) -> Result<resource::Limits, ApiError> {
         let budget = |name: &'static str, budget: Option<Budget>| budget.map(|budget| budget.read(name)).transpose();
-        if self.turns == Some(0) {
+        if self.turns == Some(Whole(0)) {
             return Err(ApiError::field("limits.turns", "must be above 0"));
         }
         Ok(resource::Limits {
-            turns: self.turns.unwrap_or_default(),
+            turns: u32::try_from(self.turns.unwrap_or_default().0).unwrap_or(u32::MAX),
             turn: budget("turn", self.turn)?,
             day: budget("day", self.day)?,
             session_day: budget("sessionDay", self.session_day)?,
@@ -81,7 +82,7 @@ impl Limits {
     /// Limits as they are told; none where there are none.
     pub(super) fn tell(limits: &resource::Limits) -> Option<Self> {
         (*limits != resource::Limits::default()).then(|| Self {
-            turns: Some(limits.turns).filter(|turns| *turns > 0),
+            turns: Some(limits.turns).filter(|turns| *turns > 0).map(|turns| Whole(turns.into())),
             turn: limits.turn.as_ref().map(Budget::tell),
             day: limits.day.as_ref().map(Budget::tell),
             session_day: limits.session_day.as_ref().map(Budget::tell),
@@ -94,10 +95,10 @@ impl Budget {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, finite and not negative")]
     fn read(self, name: &'static str) -> Result<resource::Budget, ApiError> {
         let counts = [("modelCalls", self.model_calls), ("abilityCalls", self.ability_calls), ("tokens", self.tokens), ("time", self.time)];
-        if let Some((field, _)) = counts.into_iter().find(|(_, count)| *count == Some(0)) {
+        if let Some((field, _)) = counts.into_iter().find(|(_, count)| *count == Some(Whole(0))) {
             return Err(ApiError::field(format!("limits.{name}.{field}"), "must be above 0"));
         }
-        if let Some(time) = self.time {
+        if let Some(Whole(time)) = self.time {
             if name != "turn" {
                 return Err(ApiError::field(format!("limits.{name}.time"), "is a limit of one turn: put it into limits.turn"));
             }
@@ -109,23 +110,23 @@ impl Budget {
             return Err(ApiError::field(format!("limits.{name}.costUsd"), "must be an amount in US dollars above 0 and at most 1e9"));
         }
         Ok(resource::Budget {
-            model_calls: self.model_calls.unwrap_or_default(),
-            ability_calls: self.ability_calls.unwrap_or_default(),
-            tokens: self.tokens.unwrap_or_default(),
-            time_ms: self.time.unwrap_or_default(),
+            model_calls: self.model_calls.unwrap_or_default().0,
+            ability_calls: self.ability_calls.unwrap_or_default().0,
+            tokens: self.tokens.unwrap_or_default().0,
+            time_ms: self.time.unwrap_or_default().0,
             cost_micro_usd: self.cost_usd.map_or(0, |usd| (usd * MICRO).ceil() as u64),
         })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an amount of money is shown")]
     fn tell(budget: &resource::Budget) -> Self {
-        let above = |count: u64| Some(count).filter(|count| *count > 0);
+        let above = |count: u64| Some(count).filter(|count| *count > 0).map(Whole);
         Self {
             model_calls: above(budget.model_calls),
             ability_calls: above(budget.ability_calls),
             tokens: above(budget.tokens),
             time: above(budget.time_ms),
-            cost_usd: above(budget.cost_micro_usd).map(|micro| micro as f64 / MICRO),
+            cost_usd: above(budget.cost_micro_usd).map(|micro| micro.0 as f64 / MICRO),
         }
     }
 }

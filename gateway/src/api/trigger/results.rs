@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::call::Call;
+use crate::api::given::Whole;
 use crate::api_error::ApiError;
 
 /// Longest key, in bytes.
@@ -37,7 +38,7 @@ pub(super) struct Signature {
     /// How far a call's time may be from the gateway's, in milliseconds; five minutes without a word.
     #[serde(default)]
     #[schemars(range(max = 3_600_000))]
-    tolerance_ms: Option<u64>,
+    tolerance_ms: Option<Whole>,
 }
 
 /// Whose scheme a call is signed by.
@@ -97,7 +98,7 @@ impl Signature {
             Scheme::Stripe => SignatureScheme::Stripe,
             Scheme::Slack => SignatureScheme::Slack,
         };
-        let tolerance_ms = self.tolerance_ms.unwrap_or_default();
+        let tolerance_ms = self.tolerance_ms.unwrap_or_default().0;
         if tolerance_ms > TOLERANCE_MS_MAX {
             return Err(ApiError::field("signature.toleranceMs", format_args!("must be at most {TOLERANCE_MS_MAX}")));
         }
@@ -131,7 +132,7 @@ impl Signature {
             SignatureScheme::Unspecified => return None,
         };
         let public_key = Some(signature.public_key.clone()).filter(|key| !key.is_empty());
-        Some(Self { scheme, key: None, public_key, tolerance_ms: Some(signature.tolerance_ms).filter(|ms| *ms > 0) })
+        Some(Self { scheme, key: None, public_key, tolerance_ms: Some(signature.tolerance_ms).filter(|ms| *ms > 0).map(Whole) })
     }
 }
 

@@ -11,6 +11,7 @@ use super::body::{BusyWord, CatchUpWord, RateBound, StateWord, state_word};
 use super::limits::Limits;
 use super::results::{Destination, Signature};
 use crate::api::call::Call;
+use crate::api::given::Whole;
 use crate::api::shared;
 
 /// A trigger.
@@ -91,7 +92,7 @@ pub(super) fn tell(call: &Call, trigger: &Revised<Trigger>, now_ms: i64) -> Valu
         catch_up: if trigger.catch_up == CatchUp::Skip { CatchUpWord::Skip } else { CatchUpWord::Once },
         signature: trigger.signature.as_ref().and_then(Signature::tell),
         results: trigger.results.iter().map(Destination::tell).collect(),
-        rate: trigger.rate.map(|Rate { count, per_ms }| RateBound { count, per_ms }),
+        rate: trigger.rate.map(|Rate { count, per_ms }| RateBound { count: Whole(count.into()), per_ms: Whole(per_ms) }),
     };
     serde_json::to_value(told).unwrap_or_default()
 }
