@@ -10,6 +10,7 @@
 //! - [`cancel`]: a turn called off;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
+//! - [`token`]: tokens of the API;
 //! - [`session_token`]: the token of a session string;
 //! - [`mcp_probe`]: the tools of a server.
 
@@ -25,6 +26,7 @@ pub mod send;
 pub mod session_token;
 pub mod setup;
 pub mod tail;
+pub mod token;
 
 use std::process::ExitCode;
 

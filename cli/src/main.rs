@@ -46,6 +46,8 @@ enum Command {
     Tail(command::tail::Options),
     /// Looks at events that were given up on, and replays them.
     Dead(command::dead::Options),
+    /// Makes, lists and revokes tokens of the API.
+    Token(command::token::Options),
     /// Prints the token of a session string, for direct publishers.
     SessionToken(command::session_token::Options),
     /// Lists the tools of an MCP server, and calls one.
@@ -141,6 +143,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Cancel(options) => command::cancel::run(options).await,
             Command::Tail(options) => command::tail::run(&options).await,
             Command::Dead(options) => command::dead::run(&options).await,
+            Command::Token(options) => command::token::run(options).await,
             Command::SessionToken(options) => command::session_token::run(&options),
             Command::McpProbe(options) => command::mcp_probe::run(&options).await,
         }

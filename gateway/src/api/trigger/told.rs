@@ -1,7 +1,6 @@
 //! A trigger as it is told.
 
 use backbone::catalogue::Revised;
-use backbone::seal;
 use proto::resource::{Busy, CatchUp, Rate, Scope, Trigger};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
