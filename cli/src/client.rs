@@ -40,7 +40,9 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The secret is missing or wrong.
-    #[error("{message} ({code}): give the trigger's secret with --secret or CUEPOINT_SECRET, or a token with --token or CUEPOINT_API_TOKEN")]
+    #[error(
+        "{message} ({code}): give the trigger's secret with --secret or CUEPOINT_SECRET, or a token with --token or CUEPOINT_API_TOKEN"
+    )]
     NotAuthenticated {
         /// The stable code.
         code: String,

@@ -28,6 +28,7 @@ use proto::{header, subject};
 use serde_json::json;
 
 use crate::api_error::ApiError;
+use crate::audit::{self, Deed};
 use crate::body::Reader;
 use crate::door::Door;
 use crate::fetch::{self, unreadable};
@@ -91,7 +92,7 @@ async fn said<'a>(
     form: Form,
 ) -> Result<(Accepted, Status, Option<Watch<'a>>), ApiError> {
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
-    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
+    let (receipt, caller) = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
     let body = reader.read(ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;
@@ -103,8 +104,14 @@ async fn said<'a>(
     };
     let mut headers = HeaderMap::new();
     headers.insert(header::MESSAGE_ID, message_id);
-    let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE).await;
-    published.map_err(|error| refusal(&error))?;
+    let key = format!("event.{receipt}");
+    let deed = Deed { after: Some(&body), ..Deed::of(form.action(), &key) };
+    audit::on_record(door, &caller.who(), deed, async {
+        let subject = subject::answer(&receipt.session);
+        let published = publish::confirmed(&door.client, subject, Some(headers), body.clone(), PUBLISH_DEADLINE).await;
+        published.map_err(|error| refusal(&error))
+    })
+    .await?;
     Ok((Accepted { receipt, is_replay: false }, status, watch))
 }
 

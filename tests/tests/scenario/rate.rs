@@ -33,7 +33,8 @@ async fn taken(system: &System, trigger: &str, secret: &str, events: usize) -> u
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_gateways_share_the_count_of_a_trigger_and_of_a_token() {
-    let limited = proto::resource::ApiToken { rate: Some(Rate { count: 4, per_ms: 36_000_000 }), ..token("t1", "sk-limited", &[Scope::Publish]) };
+    let limited =
+        proto::resource::ApiToken { rate: Some(Rate { count: 4, per_ms: 36_000_000 }), ..token("t1", "sk-limited", &[Scope::Publish]) };
     let system = system()
         .workers(1, &Setup::here())
         .gateways(2, &Setup::here())
@@ -57,7 +58,12 @@ async fn two_gateways_share_the_count_of_a_trigger_and_of_a_token() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_count_comes_back_with_time() {
-    let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("few").rate(2, Duration::from_millis(800))).start().await;
+    let system = system()
+        .workers(1, &Setup::here())
+        .gateways(1, &Setup::here())
+        .with(trigger("few").rate(2, Duration::from_millis(800)))
+        .start()
+        .await;
     assert_eq!(taken(&system, "few", tests::resource::SECRET, 3).await, 2);
     let is_taken = async || Some(system.call("few").text("hi").send().await).filter(|answer| answer.status == 200).map(drop);
     tests::eventually::eventually("one more is taken", Duration::from_secs(5), is_taken).await;
@@ -75,7 +81,10 @@ async fn with_redis_away_each_gateway_holds_the_rate_for_itself() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_is_held_before_anything_is_looked_up_and_probes_are_not() {
-    let access = gateway::config::Access { rate_per_address: Some("20/10h".parse().unwrap()), trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()] };
+    let access = gateway::config::Access {
+        rate_per_address: Some("20/10h".parse().unwrap()),
+        trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+    };
     let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here().access(access)).with(trigger("orders")).start().await;
     let from = |address: &'static str| system.call("orders").header("x-forwarded-for", address).anonymous();
     for _ in 0..20 {

@@ -91,7 +91,13 @@ async fn another_key_and_another_time_are_refused_and_a_message_signed_anew_is_o
     let now = now_s();
     for (name, _, key) in SCHEMES {
         let other = if name == "standard" { OTHER_KEY } else { "quite another key than that" };
-        let calls = [call(name, other, now, "m1"), call(name, key, now - 400, "m2"), call(name, key, now + 400, "m2"), call(name, key, now, "m3"), call(name, key, now - 5, "m3")];
+        let calls = [
+            call(name, other, now, "m1"),
+            call(name, key, now - 400, "m2"),
+            call(name, key, now + 400, "m2"),
+            call(name, key, now, "m3"),
+            call(name, key, now - 5, "m3"),
+        ];
         let headers = signer::sign(&calls).await;
         let [wrong, old, early, first, anew] = headers.as_slice() else { panic!("{headers:?}") };
         send(&system, 0, name, wrong).await.assert_refused(401, "CUE0205");
@@ -114,7 +120,8 @@ async fn another_key_and_another_time_are_refused_and_a_message_signed_anew_is_o
 async fn a_public_key_checks_and_signed_calls_alone_are_taken_where_the_trigger_says_so() {
     let public = signer::sign(&[json!({ "scheme": "public-key" })]).await[0]["key"].clone();
     let signature = Signature { scheme: SignatureScheme::StandardEd25519.into(), public_key: public, ..Signature::default() };
-    let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("ed").open().signature(signature)).start().await;
+    let system =
+        system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("ed").open().signature(signature)).start().await;
     let headers = signer::sign(&[call("ed25519", "", now_s(), "m1"), call("ed25519", "", now_s() + 1, "m2")]).await;
     drop(send(&system, 0, "ed", &headers[0]).await.receipt());
     let altered = signed(system.call("ed"), &headers[1]).body(BODY.replace("hi", "ho")).send().await;
@@ -127,7 +134,12 @@ async fn a_public_key_checks_and_signed_calls_alone_are_taken_where_the_trigger_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slack_gets_its_challenge_back_and_no_event_is_made() {
     let key = SCHEMES[3].2;
-    let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("slack").signature(sealed("slack", SignatureScheme::Slack, key))).start().await;
+    let system = system()
+        .workers(1, &Setup::here())
+        .gateways(1, &Setup::here())
+        .with(trigger("slack").signature(sealed("slack", SignatureScheme::Slack, key)))
+        .start()
+        .await;
     let body = r#"{"type":"url_verification","challenge":"3eZbrw1a"}"#;
     let mut wanted = call("slack", key, now_s(), "");
     wanted["body"] = body.into();
@@ -147,7 +159,11 @@ async fn with_redis_away_a_replay_makes_no_second_event_at_any_gateway() {
     for ((name, ..), headers) in SCHEMES.iter().zip(signer::sign(&calls).await) {
         let receipt = send(&system, 0, name, &headers).await.receipt();
         let again = send(&system, 0, name, &headers).await;
-        if *name == "github" { assert!(again.is_replay()) } else { again.assert_refused(401, "CUE0207") }
+        if *name == "github" {
+            assert!(again.is_replay())
+        } else {
+            again.assert_refused(401, "CUE0207")
+        }
         // Another gateway knows it by the broker alone, and answers with what became of the first.
         let elsewhere = send(&system, 1, name, &headers).await;
         assert_eq!((elsewhere.receipt(), elsewhere.is_replay()), (receipt, true), "{name}");

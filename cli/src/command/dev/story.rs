@@ -33,7 +33,10 @@ pub(super) async fn tell(options: &Options, document: &Document, serving: &Servi
         say(line);
     }
     if let (true, Some(token)) = (is_first, data.known_api_token()) {
-        say(format!("The first token of the API, which may do everything; it is shown this once, and kept in {}:\n", data.path().join("api-token").display()));
+        say(format!(
+            "The first token of the API, which may do everything; it is shown this once, and kept in {}:\n",
+            data.path().join("api-token").display()
+        ));
         say(format!("  {}\n", token.expose_secret()));
     }
     Ok(())
