@@ -119,7 +119,8 @@ fn post(system: &System, path: &str, token: &str, body: &Value) -> tests::call::
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_done_with_tokens_and_secrets_is_on_record_first() {
     let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("billing")).start().await;
-    let trigger = post(&system, "/v1/integration/trigger/create", API_TOKEN, &json!({ "name": "Orders", "botId": "echo" })).send().await.ok();
+    let trigger =
+        post(&system, "/v1/integration/trigger/create", API_TOKEN, &json!({ "name": "Orders", "botId": "echo" })).send().await.ok();
     let id = trigger.str("/id").to_owned();
     let fetch = format!("/v1/integration/trigger/{id}/fetch");
     let first = system.request(0, Method::GET, &fetch).secret(API_TOKEN).send().await.ok().str("/secret").to_owned();
