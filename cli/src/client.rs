@@ -40,7 +40,9 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The secret is missing or wrong.
-    #[error("{message} ({code}): give the trigger's secret with --secret or CUEPOINT_SECRET")]
+    #[error(
+        "{message} ({code}): give the trigger's secret with --secret or CUEPOINT_SECRET, or a token with --token or CUEPOINT_API_TOKEN"
+    )]
     NotAuthenticated {
         /// The stable code.
         code: String,
@@ -247,6 +249,18 @@ impl Client {
     pub async fn fetch(&self, trigger: &TriggerId, receipt: &str) -> Result<Progress, Error> {
         self.answer(self.http.get(self.url(&format!("v1/integration/trigger/{trigger}/event/{receipt}/fetch"))).timeout(ANSWER_DEADLINE))
             .await
+    }
+
+    /// Reads a path of the API.
+    pub async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Error> {
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
+        self.answer(self.http.get(url).timeout(ANSWER_DEADLINE)).await
+    }
+
+    /// Posts to a path of the API.
+    pub async fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, body: &Value) -> Result<T, Error> {
+        self.answer(self.http.post(self.url(path)).timeout(ANSWER_DEADLINE).json(body)).await
     }
 
     /// Whether the gateway can do its work.

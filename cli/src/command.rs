@@ -12,6 +12,7 @@
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
 //! - [`reindex`]: the lists made anew;
+//! - [`token`]: tokens of the API;
 //! - [`session_token`]: the token of a session string;
 //! - [`mcp_probe`]: the tools of a server.
 
@@ -30,6 +31,7 @@ pub mod send;
 pub mod session_token;
 pub mod setup;
 pub mod tail;
+pub mod token;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@
 //! lock                 held by a running `cuepoint dev`
 //! dev.json             where that one serves, for the other commands
 //! deployment.key       makes message ids that nobody can guess
-//! api-token            opens all reads
+//! api-token            may do everything at the API
 //! secrets/trigger.ID   a trigger's secret, where its file names none
 //! nats/ redis/         the servers' own
 //! ```
@@ -15,6 +15,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proto::id::TriggerId;
 use proto::idempotency::hex;
 use rustix::fs::{FlockOperation, flock};
@@ -105,9 +107,21 @@ impl Data {
         made_once(&path).map(|_| path)
     }
 
-    /// The token that opens all reads; made once.
+    /// The first token of the API, of scope admin; made once.
     pub fn api_token(&self) -> Result<SecretString, Error> {
-        made_once(&self.path.join("api-token"))
+        let path = self.path.join("api-token");
+        match read_secret(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let random = URL_SAFE_NO_PAD.encode(backbone::chance::bytes::<SECRET_BYTES>());
+                make(&path, SecretString::from(format!("sk-{random}")))
+            }
+            read => read.map_err(Error::io("read", &path)),
+        }
+    }
+
+    /// That token, where one was made here.
+    pub fn known_api_token(&self) -> Option<SecretString> {
+        read_secret(&self.path.join("api-token")).ok()
     }
 
     /// The secret of a trigger whose file names none; made once.
@@ -155,15 +169,16 @@ pub(crate) fn read_secret(path: &Path) -> io::Result<SecretString> {
 
 fn made_once(path: &Path) -> Result<SecretString, Error> {
     match read_secret(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(path, SecretString::from(hex(&backbone::chance::bytes::<SECRET_BYTES>())))
+        }
         read => read.map_err(Error::io("read", path)),
     }
 }
 
 /// Writes under another name first: a file that is there is whole.
-fn make(path: &Path) -> Result<SecretString, Error> {
+fn make(path: &Path, secret: SecretString) -> Result<SecretString, Error> {
     make_directory(path.parent().unwrap_or(path))?;
-    let secret = SecretString::from(hex(&backbone::chance::bytes::<SECRET_BYTES>()));
     let draft = path.with_extension("draft");
     let write = || {
         let mut file = File::options().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
@@ -200,7 +215,11 @@ mod tests {
         assert_eq!(first.expose_secret().len(), 64);
         assert_eq!(data.trigger_secret(&id).unwrap().expose_secret(), first.expose_secret());
         assert_eq!(data.known_trigger_secret(&id).unwrap().expose_secret(), first.expose_secret());
-        for file in [data.trigger_secret_file(&id), data.deployment_key_file().unwrap()] {
+        assert!(data.known_api_token().is_none());
+        let token = data.api_token().unwrap();
+        assert!(token.expose_secret().starts_with("sk-") && token.expose_secret().len() == 46);
+        assert_eq!(data.known_api_token().unwrap().expose_secret(), token.expose_secret());
+        for file in [data.path().join("api-token"), data.trigger_secret_file(&id), data.deployment_key_file().unwrap()] {
             assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
         }
         std::fs::remove_dir_all(data.path()).unwrap();

@@ -16,7 +16,7 @@ use proto::limit::RETRY_AFTER_S;
 use serde::Serialize;
 
 use crate::call;
-use crate::rate::{Standing, policy};
+use crate::rate::{Standings, policy};
 
 /// The header in which ChatBotKit's clients look for why they may not.
 const FAILURE: HeaderName = HeaderName::from_static("x-failure-code");
@@ -33,9 +33,9 @@ pub(crate) struct ApiError {
     /// The bound that was passed.
     pub(crate) limit: Option<usize>,
     /// The trace that the call would have started.
-    pub(crate) trace_id: Option<String>,
+    pub(crate) trace_id: Option<Box<str>>,
     /// Where the limits stand that apply to the call.
-    pub(crate) standings: Vec<Standing>,
+    pub(crate) standings: Option<Box<Standings>>,
     /// What happened inside, for the log.
     pub(crate) cause: Option<String>,
 }
@@ -58,7 +58,7 @@ struct Shape<'a> {
 impl ApiError {
     /// A refusal with its words.
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), field: None, limit: None, trace_id: None, standings: Vec::new(), cause: None }
+        Self { code, message: message.into(), field: None, limit: None, trace_id: None, standings: None, cause: None }
     }
 
     /// A parameter or header that cannot be used.
@@ -136,7 +136,9 @@ impl IntoResponse for ApiError {
         if is_later || matches!(self.code, Code::SessionBusy | Code::TimerRunOff) {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
-        policy::tell(headers, &self.standings);
+        if let Some(standings) = self.standings {
+            policy::tell(headers, &standings.0);
+        }
         if status == StatusCode::FORBIDDEN {
             headers.insert(FAILURE, HeaderValue::from_static(self.code.as_str()));
         }

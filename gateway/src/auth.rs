@@ -211,9 +211,8 @@ pub(crate) async fn sender(door: &Door, trigger: &Trigger, headers: &HeaderMap) 
     let is_signed = crate::signature::is_presented(signature.scheme(), headers);
     match (trigger.open, is_signed) {
         (true, false) => Err(ApiError::new(Code::SignatureRequired, "this trigger takes signed calls alone")),
-        (true, true) => Ok(Sender::Signed),
         (false, true) if has_secret(door, trigger, headers).await? => Ok(Sender::Known(Caller::Trigger(trigger.id.clone()))),
-        (false, true) => Ok(Sender::Signed),
+        (true | false, true) => Ok(Sender::Signed),
         (false, false) => known(door, trigger, headers).await,
     }
 }

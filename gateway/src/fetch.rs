@@ -13,6 +13,7 @@ use proto::resource::Scope;
 use proto::status::Status;
 
 use crate::api_error::ApiError;
+use crate::auth::Caller;
 use crate::door::Door;
 use crate::{auth, later, progress, route};
 
@@ -34,17 +35,23 @@ pub(crate) async fn fetch(
 }
 
 async fn tell(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
-    let receipt = admit(door, trigger, receipt, headers, Scope::Read).await?;
+    let (receipt, _) = admit(door, trigger, receipt, headers, Scope::Read).await?;
     let report = progress::of(&door.client, &receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired { Err(unknown()) } else { Ok(progress::render(&receipt, Some(&report))) }
 }
 
-/// The receipt in a path, once the caller is known to be somebody whom it concerns.
-pub(crate) async fn admit(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap, scope: Scope) -> Result<Receipt, ApiError> {
+/// The receipt in a path and the caller, once the caller is known to be somebody whom it concerns.
+pub(crate) async fn admit(
+    door: &Door,
+    trigger: &str,
+    receipt: &str,
+    headers: &HeaderMap,
+    scope: Scope,
+) -> Result<(Receipt, Caller), ApiError> {
     let trigger = door.directory.trigger(Some(trigger)).await?;
-    auth::admit_to(door, &trigger, scope, headers).await?;
+    let caller = auth::admit_to(door, &trigger, scope, headers).await?;
     let receipt: Receipt = receipt.parse().map_err(|_| unknown())?;
-    if receipt.session.trigger == trigger.id { Ok(receipt) } else { Err(unknown()) }
+    if receipt.session.trigger == trigger.id { Ok((receipt, caller)) } else { Err(unknown()) }
 }
 
 /// A receipt that was never given, or whose traces are gone.

@@ -57,7 +57,8 @@ pub(crate) async fn event(
     headers: HeaderMap,
 ) -> Response {
     let (trigger, receipt) = path.map(|Path(pair)| pair).unwrap_or_default();
-    let scope = fetch::admit(&door, &trigger, &receipt, &headers, proto::resource::Scope::Read).await.map(Scope::Event);
+    let scope =
+        fetch::admit(&door, &trigger, &receipt, &headers, proto::resource::Scope::Read).await.map(|(receipt, _)| Scope::Event(receipt));
     match scope {
         Ok(scope) => answer(&door, scope, &uri, &headers).await,
         Err(error) => door.refuse(error),

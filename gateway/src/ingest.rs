@@ -150,7 +150,7 @@ impl Submission {
         // A failed call gets an id by which caller and operator can speak of it.
         sent.map_err(|error| {
             let trace = self.trace.unwrap_or_else(|| Traceparent::start(chance::bytes()));
-            ApiError { trace_id: Some(trace.trace_id().to_owned()), ..error }
+            ApiError { trace_id: Some(trace.trace_id().into()), ..error }
         })
     }
 

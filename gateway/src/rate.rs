@@ -84,6 +84,10 @@ pub(crate) struct Standing {
     pub(crate) refused_for: Option<Duration>,
 }
 
+/// Where limits stand that refuse a call.
+#[derive(Debug)]
+pub(crate) struct Standings(pub(crate) Vec<Standing>);
+
 /// Holds calls to their limits.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
@@ -128,5 +132,5 @@ fn refusal(worst: Standing, standings: Vec<Standing>) -> ApiError {
     let per = humantime::format_duration(Duration::from_millis(worst.rate.per_ms));
     let message = format!("at most {} calls in {per} are taken of this {}", worst.rate.count, worst.kind.as_str());
     let limit = usize::try_from(worst.rate.count).ok();
-    ApiError { limit, standings, ..ApiError::new(Code::RateLimited, message) }
+    ApiError { limit, standings: Some(Box::new(Standings(standings))), ..ApiError::new(Code::RateLimited, message) }
 }

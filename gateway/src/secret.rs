@@ -41,7 +41,7 @@ pub(crate) fn make() -> SecretString {
 
 /// Gives a trigger a secret; the one before counts on until a time.
 pub(crate) fn give(door: &Door, trigger: &mut Trigger, secret: &SecretString, previous_until_ms: Option<i64>) -> Result<(), ApiError> {
-    let sealed = backbone::seal::seal(&door.master, &context(&trigger.id), secret.expose_secret()).map_err(|error| unsealed(&error))?;
+    let sealed = backbone::seal::seal(&door.master, &context(&trigger.id), secret.expose_secret()).map_err(unsealed)?;
     let before = trigger.secret.replace(SecretDigest::of(secret.expose_secret()));
     trigger.secret_sealed = sealed;
     trigger.previous = before.zip(previous_until_ms);
@@ -52,10 +52,10 @@ pub(crate) fn give(door: &Door, trigger: &mut Trigger, secret: &SecretString, pr
 pub(crate) fn signing_key(door: &Door, trigger: &Trigger) -> Result<Option<SecretString>, ApiError> {
     let sealed = trigger.signature.as_ref().map(|signature| &signature.key_sealed).filter(|sealed| !sealed.is_empty());
     let Some(sealed) = sealed else { return Ok(None) };
-    backbone::seal::unseal(&door.master, &signature_context(&trigger.id), sealed).map(Some).map_err(|error| unsealed(&error))
+    backbone::seal::unseal(&door.master, &signature_context(&trigger.id), sealed).map(Some).map_err(unsealed)
 }
 
-fn unsealed(error: &backbone::seal::Error) -> ApiError {
+fn unsealed(error: backbone::seal::Error) -> ApiError {
     ApiError {
         cause: Some(error.to_string()),
         ..ApiError::new(Code::SecretUnreadable, "a sealed value cannot be used: see --master-key-file")

@@ -28,6 +28,7 @@ use proto::{header, subject};
 use serde_json::json;
 
 use crate::api_error::ApiError;
+use crate::audit::{self, Deed};
 use crate::body::Reader;
 use crate::door::Door;
 use crate::fetch::{self, unreadable};
@@ -103,7 +104,7 @@ async fn said<'a>(
     form: Form,
 ) -> Result<(Accepted, Status, Option<Watch<'a>>), ApiError> {
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
-    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
+    let (receipt, caller) = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
     let body = reader.read(ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;
@@ -112,7 +113,10 @@ async fn said<'a>(
         Some(patience) => Box::pin(Watch::open(door, &receipt.session, patience)).await,
         None => None,
     };
-    publish_to(door, &receipt, said).await?;
+    let (message_id, body) = address(door, &receipt, said)?;
+    let key = format!("event.{receipt}");
+    let deed = Deed { after: Some(&body), ..Deed::of(form.action(), &key) };
+    audit::on_record(door, &caller.who(), deed, publish_to(door, &receipt, message_id, body.clone())).await?;
     Ok((Accepted { receipt, is_replay: false }, status, watch))
 }
 
@@ -139,7 +143,8 @@ async fn standing(door: &Door, receipt: &Receipt, said: &Said) -> Result<Status,
 pub(crate) async fn decide(door: &Door, receipt: &Receipt, call: &str, (by, kind): (String, Kind)) -> Result<(), ApiError> {
     let said = Said::Answer(words::Answered { call: call.to_owned(), by, kind });
     standing(door, receipt, &said).await?;
-    publish_to(door, receipt, said).await
+    let (message_id, body) = address(door, receipt, said)?;
+    publish_to(door, receipt, message_id, body).await
 }
 
 /// Tells the owner of a session something about an event, whatever became of that.
@@ -148,11 +153,11 @@ pub(crate) async fn tell(door: &Door, receipt: &Receipt, by: String, kind: Kind)
         Kind::Cancel(_) => Said::Cancel(by, kind),
         kind => Said::Answer(words::Answered { call: String::new(), by, kind }),
     };
-    publish_to(door, receipt, said).await
+    let (message_id, body) = address(door, receipt, said)?;
+    publish_to(door, receipt, message_id, body).await
 }
 
-async fn publish_to(door: &Door, receipt: &Receipt, said: Said) -> Result<(), ApiError> {
-    let (message_id, body) = address(door, receipt, said)?;
+async fn publish_to(door: &Door, receipt: &Receipt, message_id: String, body: Bytes) -> Result<(), ApiError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::MESSAGE_ID, message_id);
     let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE).await;

@@ -149,7 +149,6 @@ impl Answer {
     }
 
     /// Fails the test unless the call was accepted; then itself.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, StatusCode::OK, "{}", self.body);
         self

@@ -14,6 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use self::system::System;
@@ -41,6 +42,9 @@ pub struct Options {
     /// Send one event over HTTP and show what comes of it.
     #[arg(long)]
     demo: bool,
+    /// Token of the API of scope admin; otherwise one is made at the first start and kept in the data directory.
+    #[arg(long, env = "CUEPOINT_API_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = super::send::secret)]
+    api_token: Option<SecretString>,
     /// The nats-server to run; otherwise the one of `make tools`, or on PATH.
     #[arg(long, env = "CUEPOINT_NATS_SERVER", value_name = "FILE")]
     nats_server: Option<PathBuf>,
@@ -129,6 +133,7 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<(), E
     let _lock = data.lock()?;
     let wanted = secret::resolve([&document], &data)?;
     look_at(options.http)?;
+    let is_first = options.api_token.is_none() && data.known_api_token().is_none();
     let starting = System::start(options, &document, &wanted, data.clone());
     let mut system = tokio::select! {
         biased;
@@ -139,7 +144,7 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<(), E
     let told = tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
-        told = story::tell(options, &document, &serving, &data) => told,
+        told = story::tell(options, &document, &serving, (&data, is_first)) => told,
         () = system.gateway_ended() => Err(Error::GatewayGone),
     };
     let ran = match told {

@@ -42,7 +42,7 @@ impl Counts {
         if counter.len() >= KEYS_MAX {
             counter.retain_recent();
             if counter.len() >= KEYS_MAX {
-                key = REST.to_owned();
+                REST.clone_into(&mut key);
             }
         }
         let interval = interval(limit.rate);

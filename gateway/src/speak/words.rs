@@ -52,6 +52,14 @@ pub(super) fn digest(answer: &[u8]) -> [u8; 32] {
 }
 
 impl Form {
+    /// What the record calls it.
+    pub(super) fn action(self) -> &'static str {
+        match self {
+            Self::Cancel => "event.cancel",
+            Self::Answer => "event.answer",
+        }
+    }
+
     /// Reads a body; an empty one is an empty object.
     pub(super) fn read(self, body: &[u8]) -> Result<Said, ApiError> {
         let malformed = |error: serde_json::Error| ApiError::new(Code::BodyMalformed, format!("the body is not a JSON object: {error}"));

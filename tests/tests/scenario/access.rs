@@ -2,6 +2,7 @@
 
 use proto::resource::{ApiToken, Resource, Scope};
 use reqwest::Method;
+use serde_json::{Value, json};
 use tests::resource::{SECRET, token, trigger};
 use tests::setup::Setup;
 use tests::system::{API_TOKEN, System};
@@ -86,7 +87,7 @@ async fn what_is_of_a_trigger_is_shown_to_its_secret_and_to_tokens_that_may_read
             Err((status, code)) => answer.assert_refused(status, code),
         }
     }
-    let cancel = |secret: &str| system.of_event(&mine, Method::POST, "cancel").secret(secret).json(&serde_json::json!({})).send();
+    let cancel = |secret: &str| system.of_event(&mine, Method::POST, "cancel").secret(secret).json(&json!({})).send();
     cancel("sk-read").await.assert_refused(403, "CUE0202");
     // By now its turn may have ended: whoever is told so was let in.
     let cancelled = cancel("sk-limited").await;
@@ -107,5 +108,75 @@ async fn a_token_that_is_gone_is_refused_at_once_and_its_use_was_noted() {
         (answer.status == 401).then_some(answer)
     };
     tests::eventually::eventually("it is refused", SOON, is_refused).await.assert_refused(401, "CUE0203");
+    system.finish().await;
+}
+
+/// A call to the management API by its first token.
+fn post(system: &System, path: &str, token: &str, body: &Value) -> tests::call::Call {
+    system.request(0, Method::POST, path).secret(token).json(body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_with_tokens_and_secrets_is_on_record_first() {
+    let system = system().workers(1, &Setup::here()).gateways(1, &Setup::here()).with(trigger("billing")).start().await;
+    let trigger =
+        post(&system, "/v1/integration/trigger/create", API_TOKEN, &json!({ "name": "Orders", "botId": "echo" })).send().await.ok();
+    let id = trigger.str("/id").to_owned();
+    let fetch = format!("/v1/integration/trigger/{id}/fetch");
+    let first = system.request(0, Method::GET, &fetch).secret(API_TOKEN).send().await.ok().str("/secret").to_owned();
+    assert_eq!(first.len(), 64);
+
+    let made = json!({ "name": "CI", "scopes": ["publish", "read"], "triggers": [id], "expiresAt": FUTURE_MS });
+    let made = post(&system, "/v1/token/create", API_TOKEN, &made).send().await.ok();
+    let (token, token_id) = (made.str("/token").to_owned(), made.str("/id").to_owned());
+    assert!(token.starts_with("sk-") && token.len() == 46, "{token}");
+    drop(system.call(&id).secret(&token).text("hi").send().await.receipt());
+    assert!(system.request(0, Method::GET, &fetch).secret(&token).send().await.ok().body["secret"].is_null(), "read shows no secret");
+    system.call("billing").secret(&token).text("hi").send().await.assert_refused(403, "CUE0204");
+    let listed = system.request(0, Method::GET, "/v1/integration/trigger/list").secret(&token).send().await.ok();
+    assert_eq!(listed.body["items"].as_array().unwrap().len(), 1, "{}", listed.body);
+    system.request(0, Method::GET, "/v1/bot/list").secret(&token).send().await.assert_refused(403, "CUE0204");
+    let tokens = system.request(0, Method::GET, "/v1/token/list").secret(API_TOKEN).send().await.ok();
+    assert_eq!(tokens.str("/items/0/hint"), &token[42..]);
+    assert!(!tokens.body.to_string().contains(&token[..42]), "a token is told once");
+    post(&system, "/v1/token/create", &token, &json!({})).send().await.assert_refused(403, "CUE0202");
+
+    let rotated =
+        post(&system, &format!("/v1/integration/trigger/{id}/rotate"), API_TOKEN, &json!({ "overlapMs": 3_600_000 })).send().await.ok();
+    let second = rotated.str("/secret").to_owned();
+    assert_ne!(first, second);
+    for secret in [&first, &second] {
+        drop(system.call(&id).secret(secret).text("hi").send().await.receipt());
+    }
+    drop(post(&system, &format!("/v1/integration/trigger/{id}/rotate"), API_TOKEN, &json!({ "overlapMs": 0 })).send().await.ok());
+    for secret in [&first, &second] {
+        system.call(&id).secret(secret).text("hi").send().await.assert_refused(401, "CUE0201");
+    }
+    drop(post(&system, &format!("/v1/token/{token_id}/revoke"), API_TOKEN, &json!({})).send().await.ok());
+    system.call(&id).secret(&token).text("hi").send().await.assert_refused(401, "CUE0203");
+
+    let told = system.request(0, Method::GET, "/v1/audit/list?take=50").secret(API_TOKEN).send().await.ok();
+    let actions: Vec<String> = told.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|entry| format!("{} {}", entry["action"].as_str().unwrap(), entry["outcome"].as_str().unwrap()))
+        .collect();
+    let expected = ["trigger.create", "trigger.reveal", "token.create", "trigger.rotate", "trigger.rotate", "token.revoke"];
+    assert_eq!(actions, expected.map(|action| format!("{action} begun")));
+    assert!(!told.body.to_string().contains(&second) && !told.body.to_string().contains(&token), "the record tells no secret");
+    assert_eq!(told.str("/items/0/who/type"), "config");
+    let some = system.request(0, Method::GET, "/v1/audit/list?action=token.&order=asc&take=1").secret(API_TOKEN).send().await.ok();
+    assert_eq!(some.str("/items/0/key"), format!("token.{token_id}"));
+    let next = format!("/v1/audit/list?action=token.&order=asc&cursor={}", some.str("/cursor"));
+    let next = system.request(0, Method::GET, &next).secret(API_TOKEN).send().await.ok();
+    assert_eq!((next.body["items"].as_array().unwrap().len(), next.str("/items/0/action")), (1, "token.revoke"));
+
+    // Without the record nothing is done.
+    system.view().context().delete_stream("AUDIT").await.unwrap();
+    post(&system, "/v1/integration/trigger/create", API_TOKEN, &json!({ "name": "No" })).send().await.assert_refused(503, "CUE0506");
+    let all = system.request(0, Method::GET, "/v1/integration/trigger/list").secret(API_TOKEN).send().await;
+    all.assert_refused(503, "CUE0506");
     system.finish().await;
 }

@@ -29,7 +29,7 @@ async fn an_unknown_trigger_is_told_before_a_wrong_secret_and_both_before_the_bo
     answer.assert_refused(401, "CUE0201");
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
     broken("orders").anonymous().send().await.assert_refused(401, "CUE0201");
-    broken("orders").secret(API_TOKEN).send().await.assert_refused(401, "CUE0201");
+    broken("orders").secret(API_TOKEN).send().await.assert_refused(400, "CUE0101");
     broken("orders").send().await.assert_refused(400, "CUE0101");
     system.request(0, Method::GET, "/v1/nothing").send().await.assert_refused(404, "CUE0301");
     let receipt = system.call("orders").send().await.receipt();

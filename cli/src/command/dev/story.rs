@@ -21,7 +21,7 @@ const DEMO_SESSION: &str = "demo";
 const DEMO_WAIT: Duration = Duration::from_secs(30);
 
 /// Sends the demo's event where that is wanted, and says where everything is.
-pub(super) async fn tell(options: &Options, document: &Document, serving: &Serving, data: &Data) -> Result<(), Error> {
+pub(super) async fn tell(options: &Options, document: &Document, serving: &Serving, (data, is_first): (&Data, bool)) -> Result<(), Error> {
     let first = document.triggers.first();
     let secret = match first {
         Some(trigger) => secret::of(trigger, data)?.ok(),
@@ -32,6 +32,13 @@ pub(super) async fn tell(options: &Options, document: &Document, serving: &Servi
     }
     for line in lines(document, serving, data, first.zip(secret)) {
         say(line);
+    }
+    if let (true, Some(token)) = (is_first, data.known_api_token()) {
+        say(format!(
+            "The first token of the API, which may do everything; it is shown this once, and kept in {}:\n",
+            data.path().join("api-token").display()
+        ));
+        say(format!("  {}\n", token.expose_secret()));
     }
     Ok(())
 }

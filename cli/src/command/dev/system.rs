@@ -63,7 +63,7 @@ impl System {
             nats: nats_config,
             redis: redis_config,
             http: options.http,
-            api_token: Some(data.api_token()?),
+            api_token: Some(options.api_token.clone().map_or_else(|| data.api_token(), Ok)?),
             api_token_file: None,
             deployment_key_file: data.deployment_key_file()?,
             master_key_file: None,

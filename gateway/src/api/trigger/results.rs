@@ -118,7 +118,13 @@ impl Signature {
         if !is_public && key_sealed.is_empty() {
             return Err(ApiError::field("signature.key", "is needed by this scheme"));
         }
-        Ok(resource::Signature { scheme: scheme.into(), key_sealed, public_key, tolerance_ms })
+        let read = resource::Signature { scheme: scheme.into(), key_sealed, public_key, tolerance_ms };
+        // A key that was taken before was looked at then.
+        if (is_public || self.key.is_some()) && !crate::signature::is_usable(&read, self.key.as_deref()) {
+            let field = if is_public { "signature.publicKey" } else { "signature.key" };
+            return Err(ApiError::field(field, "is no key of this scheme, as its issuer writes it, of 16 to 256 bytes"));
+        }
+        Ok(read)
     }
 
     /// A signature as it is told: without its key.
