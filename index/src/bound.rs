@@ -13,8 +13,8 @@ pub const ARGUMENTS_BYTES_MAX: usize = 2 * 1024;
 /// Longest error that is kept of a call or turn, in bytes.
 pub const ERROR_BYTES_MAX: usize = 512;
 
-/// How many records one batch of the indexer holds.
-pub const BATCH_RECORDS_MAX: usize = 256;
+/// How many records one batch of the indexer holds: leases wait while its script runs, a few milliseconds.
+pub const BATCH_RECORDS_MAX: usize = 64;
 /// How many bytes of records one batch of the indexer asks for.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// How often the indexer looks for new records.

@@ -44,7 +44,7 @@ pub fn project(stored: &Stored) -> Vec<Change> {
     }
     match Card::decode(id.clone(), stored.body.clone()) {
         Ok(card) => vec![
-            Change::put(key::CONTACTS, id.as_str(), stored.body.to_vec()),
+            Change::put(key::CONTACTS, id.as_str(), [stored.seq.to_be_bytes().as_slice(), &stored.body].concat()),
             Change::rank(key::all(key::CONTACTS), card.common.created_at_ms, id.as_str()),
         ],
         Err(error) => {
@@ -52,6 +52,12 @@ pub fn project(stored: &Stored) -> Vec<Change> {
             Vec::new()
         }
     }
+}
+
+/// A card as the index has it: behind its revision in the bucket.
+pub(crate) fn parse(id: ContactId, value: &[u8]) -> Option<(u64, Card)> {
+    let (revision, body) = value.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*revision), Card::decode(id, bytes::Bytes::copy_from_slice(body)).ok()?))
 }
 
 fn is_gone(stored: &Stored) -> bool {
@@ -110,7 +116,7 @@ mod tests {
     use proto::resource::Common;
     use proto::resource::contact::Card;
 
-    use super::{OPERATION, project};
+    use super::{OPERATION, parse, project};
     use crate::change::Change;
 
     fn stored(operation: Option<&str>, body: Bytes) -> Stored {
@@ -136,7 +142,9 @@ mod tests {
             verified_at_ms: None,
         };
         let body = card.encode();
-        let listed = vec![Change::put("p", "c1", body.to_vec()), Change::rank("p:all", 7, "c1")];
+        let value = [3_u64.to_be_bytes().as_slice(), &body].concat();
+        assert_eq!(parse("c1".parse().unwrap(), &value), Some((3, card)));
+        let listed = vec![Change::put("p", "c1", value), Change::rank("p:all", 7, "c1")];
         assert_eq!(project(&stored(None, body)), listed);
         let retired = vec![Change::Retire { list: "p", member: "c1".into() }];
         assert_eq!(project(&stored(Some("DEL"), Bytes::new())), retired);

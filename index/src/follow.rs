@@ -219,7 +219,7 @@ impl Indexer {
             batch.extend(self.seen(stored).await);
         }
         let names: Vec<_> = batch.iter().map(names).collect();
-        let known = self.store.known(&standing.generation, &names).await?;
+        let known = self.store.known(standing, &names).await?;
         let projected = project(known, &batch);
         let ids: Vec<&str> = projected.contacts.iter().map(|newcomer| newcomer.id.as_str()).collect();
         let has = self.store.has_contacts(&standing.generation, &ids).await?;

@@ -5,7 +5,7 @@
 //! make the same index however they are cut into batches, and a record that was applied is never
 //! applied again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::event::Contact;
 use proto::id::{BotId, ContactId, EventSeq, SessionKey, SkillsetId};
@@ -54,6 +54,10 @@ pub struct Known {
     pub conversations: BTreeMap<String, Conversation>,
     /// Open turns by receipt.
     pub turns: BTreeMap<String, Turn>,
+    /// Receipts of events that have ended.
+    pub ended: BTreeSet<String>,
+    /// The last record of the log when the build of the index began.
+    pub goal: u64,
 }
 
 /// What must be known before a record can be projected.
@@ -63,6 +67,8 @@ pub struct Names {
     pub conversation: String,
     /// The receipt of its event.
     pub receipt: String,
+    /// The receipt of the event whose messages it changes.
+    pub edited: Option<String>,
 }
 
 /// What comes of a batch.
@@ -90,17 +96,13 @@ pub struct Newcomer {
 /// What a record names.
 pub fn names(seen: &Seen) -> Names {
     Names {
-        conversation: entry::conversation_id(&seen.session, opening(&seen.record)),
+        conversation: entry::conversation_id(&seen.session, seen.record.concerns()),
         receipt: entry::receipt(&seen.session, seen.record.event).to_string(),
+        edited: seen
+            .record
+            .edited()
+            .map(|edited| entry::receipt(&seen.session, EventSeq { seq: edited.event, ..seen.record.event }).to_string()),
     }
-}
-
-/// The event that opened the conversation which a record is about: a change may be about one that is over.
-fn opening(record: &Record) -> EventSeq {
-    let Some(Step::Changed(changed)) = &record.step else { return record.conversation.opening };
-    let named = changed.answer.as_ref().filter(|answer| answer.event > 0);
-    let named = named.and_then(|answer| Some(EventSeq { epoch: answer.epoch.parse().ok()?, seq: answer.event }));
-    named.unwrap_or(record.conversation.opening)
 }
 
 /// Folds a batch.
@@ -121,7 +123,10 @@ struct Fold {
 
 impl Fold {
     fn visit(&mut self, seen: &Seen) {
-        let Names { conversation, receipt } = names(seen);
+        let Names { conversation, receipt, edited } = names(seen);
+        if let (Some(edited), Some(ended)) = (edited, ending_of(seen)) {
+            return self.lost(seen, (&conversation, edited), ended);
+        }
         if let Some(Step::Changed(changed)) = &seen.record.step {
             return self.changed(seen, (&conversation, &receipt), changed);
         }
@@ -150,11 +155,31 @@ impl Fold {
         usage::add(&mut self.out.changes, entry, seen);
         let entry = entry.clone();
         self.event(seen, &conversation, &receipt, entry.state);
+        if seen.record.is_terminal() {
+            self.known.ended.insert(receipt.clone());
+        }
         happening::add(&mut self.out.changes, seen, &entry, (&conversation, &receipt), self.known.turns.get(&receipt));
         let turn = self.known.turns.entry(receipt.clone()).or_default();
         let before = turn.clone();
         pending::step(turn, seen);
         pending::waiting(&mut self.out.changes, &receipt, (&before, turn), (&conversation, &entry));
+    }
+
+    /// A change of messages whose record held the end of a turn. While the index was there it had that record,
+    /// and only the time of the change is news; an index that is built later meets the change in its place.
+    fn lost(&mut self, seen: &Seen, (conversation, receipt): (&str, String), ended: Seen) {
+        if seen.seq > self.known.goal || self.known.ended.contains(&receipt) {
+            if let Some(entry) = self.known.conversations.get_mut(conversation) {
+                entry.updated_at_ms = seen.at_ms;
+                entry.last = seen.seq;
+            }
+            return;
+        }
+        self.visit(&ended);
+        let settings = seen.record.edited().and_then(|edited| edited.settings.as_ref());
+        if let (Some(settings), Some(entry)) = (settings, self.known.conversations.get_mut(conversation)) {
+            describe(entry, settings, &seen.facts);
+        }
     }
 
     fn open(&mut self, seen: &Seen, id: &str) {
@@ -188,11 +213,16 @@ impl Fold {
         let Some(entry) = self.known.conversations.get_mut(id) else { return };
         match &changed.what {
             Some(What::Described(settings)) => describe(entry, settings, &seen.facts),
-            Some(What::Edited(_)) => {}
+            // What the record said of its conversation, which is gone with it.
+            Some(What::Edited(edited)) => {
+                if let Some(settings) = &edited.settings {
+                    describe(entry, settings, &seen.facts);
+                }
+            }
             Some(What::Erased(_)) => {
                 self.erased(id);
                 // Nobody is asked any more on behalf of a turn that went with it.
-                if seen.record.conversation.opening == opening(&seen.record)
+                if seen.record.conversation.opening == seen.record.concerns()
                     && let Some(turn) = self.known.turns.get_mut(receipt)
                 {
                     let before = std::mem::take(turn);
@@ -262,6 +292,32 @@ fn introduced(seen: &Seen) -> Option<Newcomer> {
     let contact = Contact::from(input.contact.clone()?);
     let fingerprint = fingerprint(&contact)?;
     Some(Newcomer { id: id_of(&fingerprint), fingerprint, contact, at_ms: record.conversation.opened_at_ms })
+}
+
+/// The record that a change of messages stands in for, where that one ended a turn.
+fn ending_of(seen: &Seen) -> Option<Seen> {
+    let edited = seen.record.edited()?;
+    let usage = edited.usage.clone();
+    let step = match State::parse(&edited.status)? {
+        State::Completed => Step::Completed(wire::Completed { usage, ..wire::Completed::default() }),
+        State::Failed | State::Dead => {
+            Step::Failed(wire::Failed { usage, dead: edited.status == State::Dead.name(), ..wire::Failed::default() })
+        }
+        State::Cancelled => Step::Cancelled(wire::Cancelled { usage, ..wire::Cancelled::default() }),
+        State::Running | State::Waiting => return None,
+    };
+    let opening = seen.record.concerns();
+    // Of another conversation than the session's last its beginning is not known any more: the change is dated then.
+    let is_last = opening == seen.record.conversation.opening;
+    let opened_at_ms = if is_last { seen.record.conversation.opened_at_ms } else { edited.at_ms };
+    let record = Record {
+        event: EventSeq { seq: edited.event, ..seen.record.event },
+        conversation: proto::record::Conversation { opening, opened_at_ms, ..seen.record.conversation },
+        received_at_ms: edited.at_ms,
+        step: Some(step),
+        ..seen.record.clone()
+    };
+    Some(Seen { at_ms: edited.at_ms, record, ..seen.clone() })
 }
 
 /// Whether the record is an answer that nothing waited for.

@@ -10,6 +10,7 @@ use proto::resource::contact::Card;
 use serde::de::DeserializeOwned;
 
 use crate::bound::{PAGE_READ_MAX, SCAN_ENTRIES_MAX, SEARCH_CONVERSATIONS_MAX};
+use crate::contact;
 use crate::entry::{Approval, Conversation, Event, Item, State};
 use crate::filter::{Conversations, Items};
 use crate::key;
@@ -108,12 +109,12 @@ impl Store {
         self.scan(page, wanted.take, SCAN_ENTRIES_MAX, parse).await
     }
 
-    /// Contacts.
-    pub async fn contacts(&self, wanted: &Wanted, filter: impl Fn(&Card) -> bool) -> Result<Part<Card>, Error> {
+    /// Contacts, with their revisions in the bucket.
+    pub async fn contacts(&self, wanted: &Wanted, filter: impl Fn(&Card) -> bool) -> Result<Part<(u64, Card)>, Error> {
         let page = Page::of(wanted, Source::Contacts, key::CONTACTS, key::all(key::CONTACTS));
         let parse = |row: Row| {
             let id: ContactId = row.id.parse().ok()?;
-            Card::decode(id, row.value.into()).ok().filter(|card| filter(card))
+            contact::parse(id, &row.value).filter(|(_, card)| filter(card))
         };
         self.scan(page, wanted.take, SCAN_ENTRIES_MAX, parse).await
     }

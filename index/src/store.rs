@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bound::{GONE_MAX, ITEMS_MAX, USAGE_DAYS_MAX};
 use crate::change::Change;
-use crate::entry::State;
+use crate::entry::{Event, State};
 use crate::key;
 use crate::project::{Known, Names};
 
@@ -194,18 +194,27 @@ impl Store {
     }
 
     /// What is known of what a batch names.
-    pub async fn known(&self, generation: &str, names: &[Names]) -> Result<Known, Silent> {
+    pub async fn known(&self, standing: &Standing, names: &[Names]) -> Result<Known, Silent> {
         let conversations: Vec<&str> = distinct(names.iter().map(|names| names.conversation.as_str()));
         let receipts: Vec<&str> = distinct(names.iter().map(|names| names.receipt.as_str()));
+        let edited: Vec<&str> = distinct(names.iter().filter_map(|names| names.edited.as_deref()));
         if names.is_empty() {
             return Ok(Known::default());
         }
-        let prefix = key::generation(generation);
+        let prefix = key::generation(&standing.generation);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HMGET").arg(format!("{prefix}{}", key::CONVERSATIONS)).arg(&conversations);
         pipeline.cmd("HMGET").arg(format!("{prefix}{}", key::TURNS)).arg(&receipts);
-        let found: (Values, Values) = self.redis.run(&pipeline).await?;
-        Ok(Known { conversations: parsed(&conversations, found.0), turns: parsed(&receipts, found.1) })
+        // Nearly always there is none, and a call must name something.
+        pipeline.cmd("HMGET").arg(format!("{prefix}{}", key::EVENTS)).arg(if edited.is_empty() { &[""] } else { edited.as_slice() });
+        let found: (Values, Values, Values) = self.redis.run(&pipeline).await?;
+        let events: std::collections::BTreeMap<String, Event> = parsed(&edited, found.2);
+        Ok(Known {
+            conversations: parsed(&conversations, found.0),
+            turns: parsed(&receipts, found.1),
+            ended: events.into_iter().filter(|(_, event)| event.state.is_final()).map(|(receipt, _)| receipt).collect(),
+            goal: standing.goal,
+        })
     }
 
     /// Which of these contacts the index knows.

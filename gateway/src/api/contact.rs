@@ -4,6 +4,8 @@
 //! contact with a fingerprint has an id that is made of it, which is what keeps one from being made
 //! twice, by callers and by workers alike.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use proto::code::Code;
 use proto::id::ContactId;
@@ -16,7 +18,7 @@ use super::call::{Call, give};
 use super::kind::{self, Empty};
 use super::operation::{Form, Operation};
 use super::shared::{self, CHANGES, Id, OPERATES, READS};
-use super::{id, list};
+use super::{id, indexed, list};
 use crate::api_error::ApiError;
 use crate::audit::{self, Deed};
 use crate::door::Door;
@@ -48,7 +50,8 @@ pub(super) fn operations() -> Vec<Operation> {
         shared::listed(Operation::get("listContacts", "/contact/list", READS, listed))
             .says(TAG, "List contacts")
             .query("fingerprint", json!({ "type": "string", "maxLength": 1024 }), "Only the contact with this fingerprint.")
-            .lists::<told::Told>(told::example()),
+            .lists::<told::Told>(told::example())
+            .refuses(&indexed::REFUSALS),
         Operation::get("fetchContact", "/contact/{id}/fetch", READS, fetch)
             .says(TAG, "Fetch a contact")
             .gives::<told::Told>(told::example())
@@ -189,19 +192,22 @@ async fn delete(call: Call) -> Result<Response, ApiError> {
 }
 
 async fn listed(call: Call) -> Result<Response, ApiError> {
-    let found = match call.asked("fingerprint")? {
-        Some(fingerprint) => {
-            if fingerprint.chars().count() > body::FINGERPRINT_CHARS_MAX {
-                return Err(ApiError::parameter("fingerprint", "must be at most 1024 characters"));
-            }
-            let (revision, card) = read(&call.door, &id_of(&fingerprint)).await?;
-            card.map(|card| (revision, card)).into_iter().collect()
+    if let Some(fingerprint) = call.asked("fingerprint")? {
+        if fingerprint.chars().count() > body::FINGERPRINT_CHARS_MAX {
+            return Err(ApiError::parameter("fingerprint", "must be at most 1024 characters"));
         }
-        None => walk::all(&call.door).await?,
-    };
+        let (revision, card) = read(&call.door, &id_of(&fingerprint)).await?;
+        let found: Vec<_> = card.map(|card| (revision, card)).into_iter().collect();
+        return list::answer(&call, move |wanted| {
+            let page = walk::page(&found, &wanted);
+            async move { Ok(page) }
+        })
+        .await;
+    }
+    let door = Arc::clone(&call.door);
     list::answer(&call, move |wanted| {
-        let page = walk::page(&found, &wanted);
-        async move { Ok(page) }
+        let door = Arc::clone(&door);
+        async move { walk::indexed(&door, &wanted).await }
     })
     .await
 }

@@ -23,7 +23,7 @@ const PLACES: [(&str, &str); 6] = [
     ("seq", "The sequence of the letter."),
 ];
 /// What each chapter is about.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 16] = [
     ("Events", "Events are sent to triggers; their turns can be followed, answered and called off."),
     ("Triggers", "Where events come in."),
     ("Bots", "Who answers them."),
@@ -33,6 +33,10 @@ const TAGS: [(&str, &str); 12] = [
     ("Contacts", "Whom conversations are held with."),
     ("Conversations", "What was said, session by session."),
     ("Messages", "The entries of conversations."),
+    ("Approvals", "Calls of abilities that wait for somebody."),
+    ("Event log", "What happened."),
+    ("Usage", "What was taken."),
+    ("Dead letters", "Events that were given up on or refused."),
     ("Platform", "What this build brings."),
     ("System", "How the deployment is."),
     ("Tokens", "Whoever may call the API."),

@@ -96,11 +96,21 @@ impl Memory {
     }
 
     fn run(&mut self, batch: &[Seen]) -> Projected {
-        let mut known = Known::default();
+        self.build(batch, 0)
+    }
+
+    /// Runs a batch of an index whose build began when the log ended there.
+    fn build(&mut self, batch: &[Seen], goal: u64) -> Projected {
+        let mut known = Known { goal, ..Known::default() };
         for seen in batch {
             let names = names(seen);
             if let Some(entry) = self.entry::<Conversation>(key::CONVERSATIONS, &names.conversation) {
                 known.conversations.insert(names.conversation, entry);
+            }
+            if let Some(receipt) = names.edited
+                && self.entry::<Event>(key::EVENTS, &receipt).is_some_and(|event| event.state.is_final())
+            {
+                known.ended.insert(receipt);
             }
             if let Some(turn) = self.entry::<Turn>(key::TURNS, &names.receipt) {
                 known.turns.insert(names.receipt, turn);
@@ -241,6 +251,23 @@ fn what_is_said_of_a_conversation_counts_from_then_on() {
     let entry: Conversation = index.entry(key::CONVERSATIONS, CONVERSATION).unwrap();
     assert_eq!((entry.name.as_str(), entry.bot.as_str(), entry.last, entry.turns), ("Order 42", "other", 2, 1));
     assert_eq!((index.members("c:b:b"), index.members("c:b:other")), (vec![], vec![CONVERSATION]));
+}
+
+#[test]
+fn a_turn_whose_record_was_replaced_counts_once_before_and_after_a_rebuild() {
+    let edited = wire::Edited { of: 1, event: 1, at_ms: 5_001, usage: usage(), status: "completed".into(), ..wire::Edited::default() };
+    let change = || seen(2, "t.s", (1, 1), changed(1, What::Edited(edited.clone())));
+    let mut live = Memory::default();
+    live.run(&[seen(1, "t.s", (1, 1), completed("ada@example.com"))]);
+    live.run(&[change()]);
+    let mut rebuilt = Memory::default();
+    rebuilt.build(&[change()], 2);
+    // Replaced once more: its record is gone, and the change before it may still be there.
+    rebuilt.build(&[Seen { seq: 3, ..change() }], 3);
+    for index in [&live, &rebuilt] {
+        assert_eq!((index.count("*|k"), index.count("*|i"), index.count("*|c")), (1, 10, 1), "{index:?}");
+        assert_eq!((index.members("c:all"), index.members("e:t:t")), (vec![CONVERSATION], vec!["evt.t.s.00000001.1"]));
+    }
 }
 
 #[test]

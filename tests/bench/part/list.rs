@@ -34,8 +34,9 @@ pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()
     let (before, since) = (used(&redis).await?, Instant::now());
     let indexer = stage.indexer()?;
     loop {
-        let progress = rebuild::progress(&stage.client, &store).await?;
-        if progress.is_complete && progress.at >= CONVERSATIONS {
+        // A machine under load answers late at times; what counts is the end.
+        let progress = rebuild::progress(&stage.client, &store).await;
+        if progress.as_ref().is_ok_and(|progress| progress.is_complete && progress.at >= CONVERSATIONS) {
             break;
         }
         anyhow::ensure!(since.elapsed() < DEADLINE, "the index is not made: {progress:?}");
