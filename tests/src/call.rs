@@ -110,7 +110,7 @@ impl Call {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await?;
         let answer = Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), bytes };
-        if is_event && status.is_success() && answer.body.get("id").is_some() {
+        if is_event && status.is_success() && answer.str("/id").starts_with("evt.") {
             ledger.note(answer.receipt());
         }
         Ok(answer)
@@ -196,7 +196,8 @@ impl Answer {
         assert_eq!((self.status.as_u16(), self.str("/code")), (known.status(), known.class()), "{}", self.body);
         assert!(!self.str("/message").is_empty(), "{}", self.body);
         assert_eq!(self.str("/doc"), format!("docs/errors/{}.md", known.as_str()));
-        let is_later = matches!(self.status.as_u16(), 429 | 503) || matches!(known, proto::code::Code::SessionBusy | proto::code::Code::TimerRunOff);
+        let is_later =
+            matches!(self.status.as_u16(), 429 | 503) || matches!(known, proto::code::Code::SessionBusy | proto::code::Code::TimerRunOff);
         assert_eq!(self.headers.contains_key("retry-after"), is_later, "{} {:?}", self.status, self.headers);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::resource::{Bot, Busy, Limits, Resource, SecretDigest, Skillset, Trigger};
+use proto::resource::{Bot, Busy, CatchUp, Common, Limits, Resource, SecretDigest, Skillset, State, Trigger};
 use serde_json::Value;
 
 /// The secret of a trigger that was given no other.
@@ -62,6 +62,30 @@ impl Draft {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self(Trigger { limits, ..self.0 })
+    }
+
+    /// When it fires by itself.
+    #[must_use]
+    pub fn schedule(self, schedule: &str) -> Self {
+        Self(Trigger { schedule: Some(schedule.to_owned()), ..self.0 })
+    }
+
+    /// What becomes of times that passed while nothing ran.
+    #[must_use]
+    pub fn catch_up(self, catch_up: CatchUp) -> Self {
+        Self(Trigger { catch_up, ..self.0 })
+    }
+
+    /// Whether it takes and works off events.
+    #[must_use]
+    pub fn state(self, state: State) -> Self {
+        Self(Trigger { state, ..self.0 })
+    }
+
+    /// When it was last changed, in milliseconds since 1970.
+    #[must_use]
+    pub fn changed_at(self, updated_at_ms: i64) -> Self {
+        Self(Trigger { common: Common { updated_at_ms, ..self.0.common }, ..self.0 })
     }
 
     /// How long a conversation lasts.
