@@ -59,6 +59,12 @@ async fn alarm_of(system: &System, id: &str) -> Option<Alarm> {
     alarm::read(system.view().client(), &id).await.expect("TIMERS can be read").map(|set| set.alarm)
 }
 
+/// Waits until a single date is noted as done.
+async fn noted(system: &System, id: &str, due_ms: i64, within: Duration) {
+    let done = async || alarm_of(system, id).await.filter(|alarm| alarm.due_ms == 0 && alarm.last_ms == due_ms);
+    eventually(&format!("the date of {id} is noted as done"), within, done).await;
+}
+
 /// Rings a schedule's timer, as if it had been set long ago.
 async fn ring(system: &System, id: &str, alarm: &Alarm, at_ms: i64) {
     let id: TriggerId = id.parse().expect("a trigger id");
@@ -90,7 +96,7 @@ async fn a_schedule_fires_into_its_own_session_and_its_next_time_is_set() {
     let record = &log.last().unwrap().entry.record;
     assert_eq!(log.last().unwrap().session, session("orders", "hourly"));
     let input = record.input().unwrap();
-    assert_eq!(input.payload, r#"{"reason":"scheduled to run hourly","type":"invoke"}"#);
+    assert_eq!(input.payload, r#"{"type":"invoke","reason":"scheduled to run hourly"}"#);
     assert_eq!((input.session.as_str(), input.timer.clone()), ("hourly", format!("schedule@{}", struck.due_ms)));
     assert!((0..1_000).contains(&(record.received_at_ms - struck.due_ms)), "it came {} ms late", record.received_at_ms - struck.due_ms);
     let next = async || alarm_of(&system, "orders").await.filter(|alarm| alarm.last_ms == struck.due_ms);
@@ -133,14 +139,13 @@ async fn a_time_that_was_missed_is_made_up_for_once_or_not_at_all() {
     let first = system.start_worker(Setup::here()).await;
     let log = fired(&system, 1, SOON).await;
     assert_eq!(log.last().unwrap().session, session("once", &written(due_ms)));
-    let done = async || alarm_of(&system, "once").await.filter(|alarm| alarm.due_ms == 0 && alarm.last_ms == due_ms);
-    eventually("it is noted as done", SOON, done).await;
+    noted(&system, "once", due_ms, SOON).await;
     system.worker(first).stop().await;
     // Even where nothing says so any more: the broker's window is over, and the log still knows.
     let purged = system.view().ask("STREAM.PURGE.TIMERS", "{}").await.unwrap();
     assert_eq!(purged["success"], true, "{purged}");
     system.start_worker(Setup::here()).await;
-    eventually("it is noted as done again", SOON, done).await;
+    noted(&system, "once", due_ms, SOON).await;
     let skipped = async || alarm_of(&system, "skip").await.filter(|alarm| alarm.due_ms == 0 && alarm.last_ms == 0);
     eventually("the other one is passed over", SOON, skipped).await;
     assert_eq!(terminals(&system.view().log().await).count(), 1);
@@ -159,8 +164,7 @@ async fn a_schedule_fires_once_whatever_point_its_worker_dies_at() {
         let died = async || system.worker(doomed).has_died().then_some(());
         eventually(&format!("the worker dies at {point}"), SOON, died).await;
         let heir = system.start_worker(Setup::child()).await;
-        let done = async || alarm_of(&system, &id).await.filter(|alarm| alarm.due_ms == 0 && alarm.last_ms == due_ms);
-        eventually(&format!("{point}: it is noted as done"), BROUGHT_AGAIN, done).await;
+        noted(&system, &id, due_ms, BROUGHT_AGAIN).await;
         let log = fired(&system, number + 1, BROUGHT_AGAIN).await;
         let found = by_timer(&log);
         let ended = found.get(&(session(&id, &written(due_ms)), format!("schedule@{due_ms}")));

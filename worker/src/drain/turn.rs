@@ -95,6 +95,7 @@ impl Drain<'_> {
             return Err(Stop::Yield(limit::NAK_MAX));
         };
         if self.desk.ports.directory.is_paused(&self.mailbox.session.trigger) {
+            self.desk.put_off.note(&self.mailbox.session.trigger);
             return Err(Stop::Yield(pause::delay(self.desk)));
         }
         let is_collected = plan.trigger.busy == Busy::Collect && self.mailbox.is_mine();
