@@ -47,7 +47,8 @@ impl<'a> Fill<'a> {
         for part in &text.0 {
             match part {
                 Part::Reference(reference) if reference.starts_with(secret::PREFIX) => {
-                    let secret = self.secrets.get(reference).ok_or_else(|| format!("header {name}: there is no secret {reference}"))?;
+                    let found = self.secrets.get(reference).map_err(|error| format!("header {name}: {error}"))?;
+                    let secret = found.ok_or_else(|| format!("header {name}: there is no secret {reference}"))?;
                     secret.append_to(&mut filled);
                     is_sensitive = true;
                     self.use_secret(secret);

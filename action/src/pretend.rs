@@ -59,14 +59,14 @@ pub(crate) fn invocation(action: Action, parameters: Value, body: Body) -> Invoc
 pub(crate) struct Vault;
 
 impl Secrets for Vault {
-    fn get(&self, name: &str) -> Option<Secret> {
-        match name {
+    fn get(&self, name: &str) -> Result<Option<Secret>, String> {
+        Ok(match name {
             "SECRET_DEFAULT" => Some(Secret::bearer("hush-hush-1".into())),
             "SECRET_PLAIN" => Some(Secret::plain("plain+hush/2".into())),
             "SECRET_BASIC" => Some(Secret::basic("user:hush&word".into())),
             "SECRET_BROKEN" => Some(Secret::plain("hush\r\nx-other: 1".into())),
             _ => None,
-        }
+        })
     }
 }
 

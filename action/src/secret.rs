@@ -12,8 +12,8 @@ pub const PREFIX: &str = "SECRET_";
 
 /// Where the secrets of an ability come from.
 pub trait Secrets: Send + Sync {
-    /// The secret that a reference such as `SECRET_DEFAULT` means.
-    fn get(&self, name: &str) -> Option<Secret>;
+    /// The secret that a reference such as `SECRET_DEFAULT` means; an error where there is one that cannot be read.
+    fn get(&self, name: &str) -> Result<Option<Secret>, String>;
 }
 
 /// No secrets at all.
@@ -21,8 +21,8 @@ pub trait Secrets: Send + Sync {
 pub struct NoSecrets;
 
 impl Secrets for NoSecrets {
-    fn get(&self, _name: &str) -> Option<Secret> {
-        None
+    fn get(&self, _name: &str) -> Result<Option<Secret>, String> {
+        Ok(None)
     }
 }
 

@@ -14,12 +14,16 @@ use async_nats::jetstream::kv::Operation;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use proto::id::{BotId, SecretId, SkillsetId, TokenId, TriggerId};
-use proto::resource::{ApiToken, Bot, Resource, Secret, Skillset, Trigger};
+use proto::resource::{ApiToken, Bot, Resource, Secret, SecretDigest, Skillset, Trigger};
 use proto::subject;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::topology;
+
+mod index;
+
+use index::Index;
 
 /// The pause before the bucket is followed again after a fault.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
@@ -56,6 +60,61 @@ pub struct Snapshot {
     pub tokens: HashMap<TokenId, Arc<Revised<ApiToken>>>,
     /// The bucket's sequence of the last change that is in here; 0 where there was none.
     pub revision: u64,
+    /// Whom a secret belongs to.
+    index: Index,
+}
+
+impl Snapshot {
+    /// The API token with this digest.
+    pub fn token_of(&self, digest: &SecretDigest) -> Option<&Arc<Revised<ApiToken>>> {
+        self.tokens.get(self.index.token(digest)?).filter(|token| token.digest.is(digest))
+    }
+
+    /// Whether it is the digest of some trigger's secret.
+    pub fn is_secret(&self, digest: &SecretDigest) -> bool {
+        self.index.is_secret(digest)
+    }
+
+    /// Puts a resource in, in place of its earlier version.
+    pub fn insert(&mut self, revision: u64, resource: Resource) {
+        match resource {
+            Resource::Trigger(resource) => {
+                self.index.insert_trigger(&resource);
+                let earlier = self.triggers.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+                self.index.remove_trigger(earlier.as_deref().map(Deref::deref));
+            }
+            Resource::Bot(resource) => {
+                self.bots.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+            }
+            Resource::Skillset(resource) => {
+                self.skillsets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+            }
+            Resource::Secret(resource) => {
+                self.secrets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+            }
+            Resource::Token(resource) => {
+                let earlier = self.tokens.get(&resource.id).cloned();
+                self.index.remove_token(earlier.as_deref().map(Deref::deref));
+                self.index.insert_token(&resource);
+                self.tokens.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
+            }
+        }
+    }
+
+    /// Takes a resource out.
+    pub fn remove(&mut self, key: &str) {
+        fn drop_from<K: Eq + std::hash::Hash + FromStr, V>(from: &mut HashMap<K, V>, id: &str) -> Option<V> {
+            from.remove(&id.parse::<K>().ok()?)
+        }
+        match key.split_once('.') {
+            Some(("trigger", id)) => self.index.remove_trigger(drop_from(&mut self.triggers, id).as_deref().map(Deref::deref)),
+            Some(("bot", id)) => drop(drop_from(&mut self.bots, id)),
+            Some(("skillset", id)) => drop(drop_from(&mut self.skillsets, id)),
+            Some(("secret", id)) => drop(drop_from(&mut self.secrets, id)),
+            Some(("token", id)) => self.index.remove_token(drop_from(&mut self.tokens, id).as_deref().map(Deref::deref)),
+            _ => {}
+        }
+    }
 }
 
 /// A view of the catalogue; cheap to clone.
@@ -173,7 +232,7 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
         snapshot.revision = entry.revision;
         match entry.operation {
             Operation::Put => put(&mut snapshot, publish, &entry.key, entry.revision, entry.value),
-            Operation::Delete | Operation::Purge => remove(&mut snapshot, &entry.key),
+            Operation::Delete | Operation::Purge => snapshot.remove(&entry.key),
         }
         is_current |= entry.delta == 0;
         if is_current {
@@ -185,31 +244,11 @@ async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapsho
 
 fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str, revision: u64, value: Bytes) {
     match Resource::decode(key, value) {
-        Ok(Some(resource)) => insert(snapshot, revision, resource),
+        Ok(Some(resource)) => snapshot.insert(revision, resource),
         Ok(None) => {}
         Err(error) => {
             tracing::error!(resource.key = key, %error, "an entry of the configuration is unusable; its last good version stays");
             keep_last_good(snapshot, publish, key);
-        }
-    }
-}
-
-fn insert(snapshot: &mut Snapshot, revision: u64, resource: Resource) {
-    match resource {
-        Resource::Trigger(resource) => {
-            snapshot.triggers.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
-        }
-        Resource::Bot(resource) => {
-            snapshot.bots.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
-        }
-        Resource::Skillset(resource) => {
-            snapshot.skillsets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
-        }
-        Resource::Secret(resource) => {
-            snapshot.secrets.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
-        }
-        Resource::Token(resource) => {
-            snapshot.tokens.insert(resource.id.clone(), Arc::new(Revised { revision, resource }));
         }
     }
 }
@@ -219,33 +258,90 @@ fn keep_last_good(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Sn
     let Some(known) = publish.borrow().clone() else { return };
     let Some((group, id)) = key.split_once('.') else { return };
     match group {
-        "trigger" => keep(&mut snapshot.triggers, &known.triggers, id),
-        "bot" => keep(&mut snapshot.bots, &known.bots, id),
-        "skillset" => keep(&mut snapshot.skillsets, &known.skillsets, id),
-        "secret" => keep(&mut snapshot.secrets, &known.secrets, id),
-        "token" => keep(&mut snapshot.tokens, &known.tokens, id),
-        _ => {}
-    }
-}
-
-fn keep<K: Clone + Eq + std::hash::Hash + FromStr, V>(into: &mut HashMap<K, Arc<V>>, known: &HashMap<K, Arc<V>>, id: &str) {
-    if let Some((id, resource)) = id.parse().ok().and_then(|id: K| known.get_key_value(&id)) {
-        into.insert(id.clone(), Arc::clone(resource));
-    }
-}
-
-fn remove(snapshot: &mut Snapshot, key: &str) {
-    fn drop_from<K: Eq + std::hash::Hash + FromStr, V>(from: &mut HashMap<K, V>, id: &str) {
-        if let Ok(id) = id.parse::<K>() {
-            from.remove(&id);
+        "trigger" => {
+            let earlier = id.parse().ok().and_then(|id| snapshot.triggers.get(&id).cloned());
+            snapshot.index.remove_trigger(earlier.as_deref().map(Deref::deref));
+            if let Some(kept) = keep(&mut snapshot.triggers, &known.triggers, id) {
+                snapshot.index.insert_trigger(&kept);
+            } else if let Some(earlier) = earlier {
+                snapshot.index.insert_trigger(&earlier);
+            }
         }
-    }
-    match key.split_once('.') {
-        Some(("trigger", id)) => drop_from(&mut snapshot.triggers, id),
-        Some(("bot", id)) => drop_from(&mut snapshot.bots, id),
-        Some(("skillset", id)) => drop_from(&mut snapshot.skillsets, id),
-        Some(("secret", id)) => drop_from(&mut snapshot.secrets, id),
-        Some(("token", id)) => drop_from(&mut snapshot.tokens, id),
+        "bot" => drop(keep(&mut snapshot.bots, &known.bots, id)),
+        "skillset" => drop(keep(&mut snapshot.skillsets, &known.skillsets, id)),
+        "secret" => drop(keep(&mut snapshot.secrets, &known.secrets, id)),
+        "token" => {
+            if let Some(kept) = keep(&mut snapshot.tokens, &known.tokens, id) {
+                snapshot.index.insert_token(&kept);
+            }
+        }
         _ => {}
+    }
+}
+
+fn keep<K: Clone + Eq + std::hash::Hash + FromStr, V>(
+    into: &mut HashMap<K, Arc<V>>,
+    known: &HashMap<K, Arc<V>>,
+    id: &str,
+) -> Option<Arc<V>> {
+    let (id, resource) = id.parse().ok().and_then(|id: K| known.get_key_value(&id))?;
+    into.insert(id.clone(), Arc::clone(resource));
+    Some(Arc::clone(resource))
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::resource::{ApiToken, Common, Resource, Scope, SecretDigest, Trigger};
+
+    use super::Snapshot;
+
+    fn trigger(id: &str, secret: &str, previous: Option<&str>) -> Resource {
+        Resource::Trigger(Trigger {
+            secret: Some(SecretDigest::of(secret)),
+            previous: previous.map(|previous| (SecretDigest::of(previous), 1)),
+            ..Trigger::new(id.parse().unwrap(), None)
+        })
+    }
+
+    fn token(id: &str, text: &str) -> Resource {
+        Resource::Token(ApiToken {
+            id: id.parse().unwrap(),
+            common: Common::of("api"),
+            name: String::new(),
+            digest: SecretDigest::of(text),
+            scopes: vec![Scope::Read],
+            triggers: Vec::new(),
+            expires_at_ms: None,
+            hint: String::new(),
+            rate: None,
+        })
+    }
+
+    #[test]
+    fn secrets_are_found_as_long_as_somebody_has_them() {
+        let mut snapshot = Snapshot::default();
+        let is = |snapshot: &Snapshot, text: &str| snapshot.is_secret(&SecretDigest::of(text));
+        snapshot.insert(1, trigger("a", "one", None));
+        snapshot.insert(2, trigger("b", "one", None));
+        snapshot.insert(3, trigger("a", "two", Some("one")));
+        snapshot.remove("trigger.b");
+        assert!(is(&snapshot, "one") && is(&snapshot, "two"));
+        snapshot.insert(4, trigger("a", "three", Some("two")));
+        assert!(!is(&snapshot, "one") && is(&snapshot, "two") && is(&snapshot, "three"));
+        snapshot.remove("trigger.a");
+        assert!(!is(&snapshot, "two") && !is(&snapshot, "three"));
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_digest_until_it_is_gone() {
+        let mut snapshot = Snapshot::default();
+        let of = |snapshot: &Snapshot, text: &str| snapshot.token_of(&SecretDigest::of(text)).map(|token| token.id.to_string());
+        snapshot.insert(1, token("a", "sk-1"));
+        snapshot.insert(2, token("b", "sk-2"));
+        assert_eq!((of(&snapshot, "sk-1").as_deref(), of(&snapshot, "sk-2").as_deref()), (Some("a"), Some("b")));
+        snapshot.insert(3, token("a", "sk-3"));
+        assert_eq!((of(&snapshot, "sk-1"), of(&snapshot, "sk-3").as_deref()), (None, Some("a")));
+        snapshot.remove("token.a");
+        assert_eq!(of(&snapshot, "sk-3"), None);
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::Args;
+use proto::idempotency::DeploymentKey;
+
+use crate::seal::{KeyError, MasterKey};
 
 /// How to reach NATS.
 #[derive(Clone, Args)]
@@ -29,6 +32,32 @@ pub struct Redis {
         hide_env_values = true
     )]
     pub url: String,
+}
+
+/// The keys that a deployment's values are sealed under.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Keys {
+    /// File with the master keys, one a line, the one that seals first; without it one is made of the deployment key.
+    #[arg(long, env = "CUEPOINT_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// File with the secret that all gateways of a deployment share.
+    #[arg(long, env = "CUEPOINT_DEPLOYMENT_KEY_FILE", value_name = "FILE")]
+    pub deployment_key_file: Option<PathBuf>,
+}
+
+impl Keys {
+    /// The master key; none where no file is named.
+    pub fn master(&self) -> Result<Option<MasterKey>, KeyError> {
+        match (&self.master_key_file, &self.deployment_key_file) {
+            (Some(path), _) => MasterKey::load(path).map(Some),
+            (None, Some(path)) => {
+                let bytes = std::fs::read(path).map_err(|source| KeyError::File { path: path.clone(), source })?;
+                let key = DeploymentKey::parse(bytes.trim_ascii_end()).ok_or(KeyError::Count)?;
+                MasterKey::derive(&key).map(Some)
+            }
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 // Addresses may carry passwords, so neither is printed.

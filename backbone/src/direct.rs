@@ -21,6 +21,8 @@ const NOT_FOUND: u16 = 404;
 const END_OF_BATCH: u16 = 204;
 /// No message is found, in the words of the leader.
 const NO_MESSAGE: u32 = 10_037;
+/// What was to be deleted is not there, in the words of the leader.
+const NOT_DELETED: u32 = 10_057;
 /// No such stream, in the words of the leader.
 const NO_STREAM: u32 = 10_059;
 
@@ -89,11 +91,23 @@ pub async fn last_of_each(client: &Client, stream: &str, subjects: &[String]) ->
     many(client, stream, json!({ "multi_last": subjects, "batch": subjects.len() }).to_string()).await
 }
 
-async fn many(client: &Client, stream: &str, query: String) -> Result<Vec<Stored>, Error> {
+/// The same, ended early by the message that reaches so many bytes.
+pub async fn batch_within(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+    from: u64,
+    (batch, bytes): (usize, usize),
+) -> Result<Vec<Stored>, Error> {
+    let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch},"max_bytes":{bytes}}}"#, from.max(1));
+    many(client, stream, body).await
+}
+
+async fn many(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
     let inbox = client.new_inbox();
     let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let target = format!("$JS.API.DIRECT.GET.{stream}");
-    client.publish_with_reply(target, inbox, query.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
+    client.publish_with_reply(target, inbox, body.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
     let mut found = Vec::new();
     loop {
         let answer = tokio::time::timeout(READ_DEADLINE, answers.next()).await.map_err(|_| Error::Late)?;
@@ -213,6 +227,27 @@ pub async fn last_from_leader(client: &Client, stream: &str, subject: &str) -> R
 /// The first message of a subject at or after a sequence, from the leader.
 pub async fn next_from_leader(client: &Client, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
     leader(client, stream, json!({ "seq": from.max(1), "next_by_subj": subject })).await
+}
+
+#[derive(Deserialize)]
+struct DeleteAnswer {
+    #[serde(default)]
+    success: bool,
+    error: Option<LeaderFault>,
+}
+
+/// Deletes a message so that its bytes are overwritten; one that is not there is deleted.
+pub async fn delete(client: &Client, stream: &str, seq: u64) -> Result<(), Error> {
+    let body = json!({ "seq": seq, "no_erase": false }).to_string();
+    let answer = ask(client, format!("$JS.API.STREAM.MSG.DELETE.{stream}"), body.into()).await?;
+    let answer: DeleteAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
+    match answer.error {
+        None if answer.success => Ok(()),
+        Some(fault) if matches!(fault.err_code, NO_MESSAGE | NOT_DELETED) => Ok(()),
+        Some(fault) if fault.err_code == NO_STREAM => Err(Error::NoStream),
+        Some(fault) => Err(Error::Answer(format!("{} ({})", fault.description, fault.err_code))),
+        None => Err(Error::Answer("neither success nor an error".into())),
+    }
 }
 
 async fn leader(client: &Client, stream: &str, query: serde_json::Value) -> Result<Option<Stored>, Error> {

@@ -8,12 +8,15 @@
 //! - [`direct`]: reads by subject, from any replica or from the leader;
 //! - [`delivery`]: what the reply subject of a delivery says;
 //! - [`journal`]: reads of the conversation log;
+//! - [`edits`]: messages that were changed;
+//! - [`letter`]: dead letters, read and sent again;
 //! - [`receipt`]: the status of an event, from the streams alone;
 //! - [`alarm`]: the timers of schedules;
 //! - [`later`]: single events that come later;
 //! - [`catalogue`]: the validated configuration in memory, last good wins;
 //! - [`redis`]: the connection to Redis, every call bounded;
 //! - [`chance`]: random bytes from the operating system;
+//! - [`seal`]: values that lie in the broker so that only this deployment reads them;
 //! - [`logging`]: the format of log lines.
 
 pub mod alarm;
@@ -22,11 +25,14 @@ pub mod chance;
 pub mod config;
 pub mod delivery;
 pub mod direct;
+pub mod edits;
 pub mod journal;
 pub mod later;
+pub mod letter;
 pub mod logging;
 pub mod nats;
 pub mod publish;
 pub mod receipt;
 pub mod redis;
+pub mod seal;
 pub mod topology;

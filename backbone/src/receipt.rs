@@ -3,6 +3,8 @@
 //! The order of the reads matters: the log, then EVENTS, then the log once more from the leader.
 //! The other way round an event that is committed and acked in between would look lost.
 
+use std::collections::BTreeMap;
+
 use async_nats::Client;
 use prost::Message as _;
 use proto::id::{ConversationId, EventSeq, Receipt, SessionKey};
@@ -66,26 +68,54 @@ async fn in_log(client: &Client, session: &SessionKey, event: EventSeq, last: Op
         return Ok(None);
     }
     let from = if is_open { last.record.base } else { 0 };
-    let mut entries: Vec<Entry> = Vec::new();
+    let has_edits = last.record.edits_at(last.seq) > 0;
+    let mut turn = Turn::default();
     journal::walk(client, session, from, |entry| {
-        let (ended, mine) = (entry.record.is_terminal(), entry.record.event == event);
-        if mine {
-            entries.push(entry);
-        }
-        !(mine && ended)
+        let is_end = turn.visit(entry, event);
+        // What was changed later stands behind the end.
+        has_edits || !is_end
     })
     .await?;
-    Ok(told(session, &entries))
+    Ok(turn.told(session))
 }
 
-fn told(session: &SessionKey, entries: &[Entry]) -> Option<Report> {
-    let newest: &Record = &entries.last()?.record;
-    Some(Report {
-        status: Status::of(newest),
-        attempts: newest.attempt.max(1),
-        conversation: Some(newest.conversation.id(session)),
-        messages: entries.iter().flat_map(|entry| message::of(session, entry.seq, entry.at_ms, &entry.record)).collect(),
-    })
+/// The records of an event, and what was changed of them.
+#[derive(Default)]
+struct Turn {
+    own: BTreeMap<u64, Entry>,
+    edits: BTreeMap<u64, Entry>,
+}
+
+impl Turn {
+    /// Takes a record in; whether the event ends with it.
+    fn visit(&mut self, entry: Entry, event: EventSeq) -> bool {
+        let record = &entry.record;
+        if let Some(edited) = record.edited() {
+            if (EventSeq { seq: edited.event, ..record.event }) == event {
+                self.edits.insert(edited.of, entry);
+            }
+            return false;
+        }
+        // A record between two turns is about the last event too.
+        let is_mine = record.event == event && !record.is_idle();
+        let is_end = is_mine && record.is_terminal();
+        if is_mine {
+            self.own.insert(entry.seq, entry);
+        }
+        is_end
+    }
+
+    fn told(mut self, session: &SessionKey) -> Option<Report> {
+        let edited = self.edits.values().filter_map(|entry| Status::of_end(&entry.record.edited()?.status)).next_back();
+        let newest: Option<&Record> = self.own.values().next_back().map(|entry| &entry.record);
+        let frame = newest.or_else(|| self.edits.values().next_back().map(|entry| &entry.record))?;
+        let status = edited.or_else(|| newest.map(Status::of)).unwrap_or(Status::Completed);
+        let (attempts, conversation) = (newest.map_or(1, |record| record.attempt.max(1)), frame.concerns());
+        let conversation = ConversationId { session: session.clone(), event: conversation };
+        self.own.append(&mut self.edits);
+        let messages = self.own.values().flat_map(|entry| message::of(session, entry.seq, entry.at_ms, &entry.record)).collect();
+        Some(Report { status, attempts, conversation: Some(conversation), messages })
+    }
 }
 
 async fn in_dead(client: &Client, session: &SessionKey, event: EventSeq) -> Result<bool, journal::Error> {

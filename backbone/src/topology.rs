@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::consumer::{self, AckPolicy, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::kv;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
@@ -102,14 +102,16 @@ pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epo
     ensure_stream(context, timers(sizes)).await?;
     ensure_stream(context, audit(sizes)).await?;
     ensure_stream(context, out(sizes)).await?;
-    ensure_consumer(context, subject::TIMERS_STREAM.to_owned(), Some(subject::DUE)).await?;
+    ensure_consumer(context, subject::TIMERS_STREAM.to_owned(), workers(Some(subject::DUE))).await?;
+    ensure_consumer(context, subject::LOG_STREAM.to_owned(), collects()).await?;
+    ensure_consumer(context, subject::OUT_STREAM.to_owned(), delivers()).await?;
     let epoch = match current_epoch(context).await {
         Ok(epoch) => epoch,
         Err(Error::Missing(_)) => next_epoch(context, second).await?,
         Err(error) => return Err(error),
     };
     ensure_stream(context, events(epoch, sizes)).await?;
-    ensure_consumer(context, subject::events_stream(epoch), None).await?;
+    ensure_consumer(context, subject::events_stream(epoch), workers(None)).await?;
     Ok(epoch)
 }
 
@@ -256,25 +258,41 @@ fn compare(name: &str, found: &Config, wanted: &Config) -> Result<(), Error> {
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs { name: name.to_owned(), differences: differences.join(", ") }) }
 }
 
-/// Makes the durable that all workers share on a stream.
-async fn ensure_consumer(context: &Context, stream: String, filter: Option<&str>) -> Result<(), Error> {
-    match context.get_consumer_from_stream::<consumer::Config, _, _>(subject::WORKERS, &stream).await {
+/// The durable that all workers share on a stream.
+fn workers(filter: Option<&str>) -> pull::Config {
+    pull::Config {
+        durable_name: Some(subject::WORKERS.to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: limit::ACK_WAIT,
+        max_deliver: -1,
+        max_ack_pending: -1,
+        filter_subject: filter.unwrap_or_default().to_owned(),
+        ..pull::Config::default()
+    }
+}
+
+/// The durable that finds ends of turns in the log. What ended before it was made is told to nobody.
+fn collects() -> pull::Config {
+    pull::Config {
+        durable_name: Some(subject::DELIVER.to_owned()),
+        deliver_policy: DeliverPolicy::New,
+        max_ack_pending: limit::COLLECTING_MAX,
+        ..workers(None)
+    }
+}
+
+/// The durable that sends them. What waits for its next attempt is in delivery, so there is no limit to that.
+fn delivers() -> pull::Config {
+    pull::Config { durable_name: Some(subject::DELIVER.to_owned()), ack_wait: limit::DELIVER_ACK_WAIT, ..workers(Some(subject::PARCELS)) }
+}
+
+/// Makes a durable where it is missing.
+async fn ensure_consumer(context: &Context, stream: String, wanted: pull::Config) -> Result<(), Error> {
+    let name = wanted.durable_name.clone().unwrap_or_default();
+    match context.get_consumer_from_stream::<consumer::Config, _, _>(&name, &stream).await {
         Ok(_) => Ok(()),
-        Err(_) => context
-            .create_consumer_strict_on_stream(
-                pull::Config {
-                    durable_name: Some(subject::WORKERS.to_owned()),
-                    ack_policy: AckPolicy::Explicit,
-                    ack_wait: limit::ACK_WAIT,
-                    max_deliver: -1,
-                    max_ack_pending: -1,
-                    filter_subject: filter.unwrap_or_default().to_owned(),
-                    ..pull::Config::default()
-                },
-                stream,
-            )
-            .await
-            .map(drop)
-            .map_err(broker("create the consumer workers")),
+        Err(_) => {
+            context.create_consumer_strict_on_stream(wanted, stream).await.map(drop).map_err(broker(format!("create the consumer {name}")))
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`cancel`]: a turn called off;
 //! - [`tail`]: records out;
 //! - [`dead`]: events that were given up on;
+//! - [`reindex`]: the lists made anew;
 //! - [`session_token`]: the token of a session string;
 //! - [`mcp_probe`]: the tools of a server.
 
@@ -21,6 +22,7 @@ pub mod dead;
 pub mod dev;
 pub mod follow;
 pub mod mcp_probe;
+pub mod reindex;
 pub mod send;
 pub mod session_token;
 pub mod setup;
@@ -81,6 +83,9 @@ pub enum Error {
     /// A dead letter cannot be replayed.
     #[error(transparent)]
     Replay(#[from] dead::ReplayError),
+    /// The index was not made again.
+    #[error(transparent)]
+    Reindex(#[from] reindex::ReindexError),
     /// No HTTP client can be set up.
     #[error("cannot set up an HTTP client")]
     Http {

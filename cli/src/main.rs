@@ -46,6 +46,8 @@ enum Command {
     Tail(command::tail::Options),
     /// Looks at events that were given up on, and replays them.
     Dead(command::dead::Options),
+    /// Drops the index that lists are read from, and waits until it is made again.
+    Reindex(command::reindex::Options),
     /// Prints the token of a session string, for direct publishers.
     SessionToken(command::session_token::Options),
     /// Lists the tools of an MCP server, and calls one.
@@ -141,6 +143,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Cancel(options) => command::cancel::run(options).await,
             Command::Tail(options) => command::tail::run(&options).await,
             Command::Dead(options) => command::dead::run(&options).await,
+            Command::Reindex(options) => command::reindex::run(&options).await,
             Command::SessionToken(options) => command::session_token::run(&options),
             Command::McpProbe(options) => command::mcp_probe::run(&options).await,
         }

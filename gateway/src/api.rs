@@ -9,16 +9,54 @@
 //! - [`operation`]: what an entry of the table says;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
+//! - [`document`]: the OpenAPI document, made from the table;
+//! - [`id`]: ids of what the API makes;
+//! - [`given`]: fields that may be left out, cleared, or given;
+//! - [`notes`]: what every resource can be given;
+//! - [`format`]: the forms of an answer;
+//! - [`page`]: which items of a list are asked for;
+//! - [`list`]: lists, in every form;
+//! - [`kind`]: what all kinds of resources are done to;
+//! - [`shared`]: what the operations of several groups say alike;
+//! - [`indexed`]: what lists have in common that are read from the index;
 //! - the groups.
 
 pub(crate) mod operation;
 pub(crate) mod call;
 mod dispatch;
+mod document;
+pub(crate) mod id;
+pub(crate) mod given;
+pub(crate) mod notes;
+pub(crate) mod format;
+pub(crate) mod page;
+pub(crate) mod list;
+pub(crate) mod kind;
+pub(crate) mod shared;
+mod indexed;
 
 // The groups, in the order of the reference.
 mod event;
+mod trigger;
+mod trigger_event;
+mod dead;
+mod approval;
+mod bot;
+mod skillset;
+mod ability;
+mod secret;
+pub(crate) mod contact;
+mod contact_erase;
 mod conversation;
+mod conversation_list;
+mod event_log;
+mod usage;
+mod message;
+mod channel;
+mod platform;
+mod system;
 mod health;
+mod reference;
 
 use operation::Operation;
 
@@ -29,7 +67,29 @@ pub(crate) const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
 /// All operations, a line for each group.
 pub(crate) fn table() -> Vec<Operation> {
-    let groups = [event::operations(), conversation::operations(), health::operations()];
+    let groups = [
+        event::operations(),
+        trigger::operations(),
+        trigger_event::operations(),
+        dead::operations(),
+        approval::operations(),
+        bot::operations(),
+        skillset::operations(),
+        ability::operations(),
+        secret::operations(),
+        contact::operations(),
+        contact_erase::operations(),
+        conversation::operations(),
+        conversation_list::operations(),
+        message::operations(),
+        channel::operations(),
+        event_log::operations(),
+        usage::operations(),
+        platform::operations(),
+        system::operations(),
+        health::operations(),
+        reference::operations(),
+    ];
     groups.into_iter().flatten().collect()
 }
 

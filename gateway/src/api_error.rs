@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use proto::code::Code;
 use proto::event::FieldError;
@@ -16,6 +16,10 @@ use proto::limit::RETRY_AFTER_S;
 use serde::Serialize;
 
 use crate::call;
+use crate::rate::{Standing, policy};
+
+/// The header in which ChatBotKit's clients look for why they may not.
+const FAILURE: HeaderName = HeaderName::from_static("x-failure-code");
 
 /// A refusal on its way to the caller.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(crate) struct ApiError {
     pub(crate) limit: Option<usize>,
     /// The trace that the call would have started.
     pub(crate) trace_id: Option<String>,
+    /// Where the limits stand that apply to the call.
+    pub(crate) standings: Vec<Standing>,
     /// What happened inside, for the log.
     pub(crate) cause: Option<String>,
 }
@@ -52,7 +58,7 @@ struct Shape<'a> {
 impl ApiError {
     /// A refusal with its words.
     pub(crate) fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), field: None, limit: None, trace_id: None, cause: None }
+        Self { code, message: message.into(), field: None, limit: None, trace_id: None, standings: Vec::new(), cause: None }
     }
 
     /// A parameter or header that cannot be used.
@@ -129,6 +135,10 @@ impl IntoResponse for ApiError {
         let is_later = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         if is_later || matches!(self.code, Code::SessionBusy | Code::TimerRunOff) {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        policy::tell(headers, &self.standings);
+        if status == StatusCode::FORBIDDEN {
+            headers.insert(FAILURE, HeaderValue::from_static(self.code.as_str()));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -1,20 +1,31 @@
 //! Who may do what.
 //!
-//! A trigger's secret lets events in, shows what became of them, and calls off or answers their
-//! turns; the API token does the same for every trigger, but lets no event in. Both are compared as
-//! digests in constant time. The scheme is exactly `Bearer ` with one space, as ChatBotKit has it.
+//! A trigger's secret lets events in, shows what became of them, and calls off or answers their turns.
+//! A token of the API does what its scopes say, at the triggers that it is limited to: `read` shows all
+//! but secrets, `operate` changes things and includes `read`, `publish` sends events, `admin` does all.
+//! All are kept as digests, found by their digest, and compared in constant time. The scheme is exactly
+//! `Bearer ` with one space, as ChatBotKit has it. What ends by time ends by the broker's clock.
+//!
+//! 401 is the answer to whoever is not known, 403 to whoever is known and may not.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use backbone::catalogue::Snapshot;
 use proto::code::Code;
 use proto::id::{ConversationId, TokenId, TriggerId};
-use proto::resource::{Scope, SecretDigest, Trigger};
-use subtle::ConstantTimeEq as _;
+use proto::resource::{Rate, Scope, SecretDigest, Trigger};
 
 use crate::api::operation::Access;
 use crate::api_error::ApiError;
+use crate::audit::Who;
 use crate::door::Door;
+use crate::rate::{Kind, Limit, Standing};
+
+/// What every token that is made begins with.
+pub(crate) const TOKEN_PREFIX: &str = "sk-";
+
+/// Operations whose lists show a token that is limited to triggers only what is of these.
+const FILTERED: [&str; 2] = ["/integration/trigger/list", "/conversation/list"];
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -25,42 +36,6 @@ fn refused(message: &'static str) -> ApiError {
     ApiError::new(Code::NotAuthenticated, message)
 }
 
-fn is_trigger_secret(trigger: &Trigger, presented: &str) -> bool {
-    trigger.secret.as_ref().is_some_and(|secret| secret.matches(presented))
-}
-
-/// A check of what the caller presents against a trigger and the API token.
-pub(crate) type Check = fn(&Trigger, Option<&SecretDigest>, &HeaderMap) -> Result<(), ApiError>;
-
-/// Whether an event may be sent to a trigger.
-pub(crate) fn may_send(trigger: &Trigger, headers: &HeaderMap) -> Result<(), ApiError> {
-    if trigger.open || bearer(headers).is_some_and(|presented| is_trigger_secret(trigger, presented)) {
-        Ok(())
-    } else {
-        Err(refused("the trigger's secret is needed: Authorization: Bearer <secret>"))
-    }
-}
-
-/// Whether a trigger's events and conversations may be read; an open trigger's too need its secret.
-pub(crate) fn may_read(trigger: &Trigger, api_token: Option<&SecretDigest>, headers: &HeaderMap) -> Result<(), ApiError> {
-    let presented = bearer(headers);
-    let is_mine = presented.is_some_and(|presented| is_trigger_secret(trigger, presented));
-    let is_operator = presented.zip(api_token).is_some_and(|(presented, token)| token.matches(presented));
-    if is_mine || is_operator {
-        Ok(())
-    } else {
-        Err(refused("the trigger's secret or the API token is needed: Authorization: Bearer <secret>"))
-    }
-}
-
-/// Whether a turn may be called off or answered.
-///
-/// As for reading: whoever may send to an open trigger without a secret must not end or approve
-/// what others sent.
-pub(crate) fn may_speak(trigger: &Trigger, api_token: Option<&SecretDigest>, headers: &HeaderMap) -> Result<(), ApiError> {
-    may_read(trigger, api_token, headers)
-}
-
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
@@ -69,20 +44,53 @@ pub(crate) enum Caller {
     /// Somebody with the secret of a trigger.
     Trigger(TriggerId),
     /// Somebody with a token.
-    Token {
-        /// Which; none for the one that the operator configured.
-        id: Option<TokenId>,
-        /// What it may do.
-        scopes: Vec<Scope>,
-    },
+    Token(Holder),
+}
+
+/// What is known of whoever has a token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Holder {
+    /// Which token; none for the one that the operator configured.
+    pub(crate) id: Option<TokenId>,
+    /// Its name.
+    pub(crate) name: String,
+    /// What it may do.
+    pub(crate) scopes: Vec<Scope>,
+    /// The triggers that it is limited to; none means all.
+    pub(crate) triggers: Vec<TriggerId>,
+    /// How many calls it may make in a time.
+    pub(crate) rate: Option<Rate>,
+}
+
+impl Holder {
+    fn sees(&self, trigger: &TriggerId) -> bool {
+        self.triggers.is_empty() || self.triggers.contains(trigger)
+    }
 }
 
 impl Caller {
     /// Whether the caller has a scope, itself or within a wider one.
     pub(crate) fn has(&self, scope: Scope) -> bool {
-        let Self::Token { scopes, .. } = self else { return false };
+        let Self::Token(holder) = self else { return false };
         let is_wider = |has: &Scope| *has == Scope::Admin || (*has == Scope::Operate && scope == Scope::Read);
-        scopes.iter().any(|has| *has == scope || is_wider(has))
+        holder.scopes.iter().any(|has| *has == scope || is_wider(has))
+    }
+
+    /// Whether what is of a trigger may be shown to the caller, in lists too.
+    pub(crate) fn sees(&self, trigger: &TriggerId) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Trigger(mine) => mine == trigger,
+            Self::Token(holder) => holder.sees(trigger),
+        }
+    }
+
+    /// Whether the caller sees some triggers only.
+    pub(crate) fn is_limited(&self) -> bool {
+        match self {
+            Self::Nobody | Self::Trigger(_) => true,
+            Self::Token(holder) => !holder.triggers.is_empty(),
+        }
     }
 
     /// How the caller is named in records.
@@ -90,143 +98,240 @@ impl Caller {
         match self {
             Self::Nobody => "nobody".to_owned(),
             Self::Trigger(id) => format!("trigger:{id}"),
-            Self::Token { id: Some(id), .. } => format!("token:{id}"),
-            Self::Token { id: None, .. } => "token:configured".to_owned(),
+            Self::Token(Holder { id: Some(id), .. }) => format!("token:{id}"),
+            Self::Token(_) => "token:configured".to_owned(),
         }
+    }
+
+    /// The caller as the audit log names it.
+    pub(crate) fn who(&self) -> Who {
+        match self {
+            Self::Nobody => Who::Anybody,
+            Self::Trigger(trigger) => Who::Secret { trigger: trigger.clone() },
+            Self::Token(Holder { id: Some(id), name, .. }) => Who::Token { id: id.clone(), name: name.clone() },
+            Self::Token(_) => Who::Config,
+        }
+    }
+
+    fn rate(&self) -> Option<Limit> {
+        let Self::Token(Holder { id: Some(id), rate, .. }) = self else { return None };
+        Limit::of(Kind::Token, id.as_str(), *rate)
     }
 }
 
-/// Who presents a token; nobody where it is none of ours.
-pub(crate) fn caller(door: &Door, headers: &HeaderMap) -> Caller {
-    let Some(presented) = bearer(headers) else { return Caller::Nobody };
-    if door.api_token.as_ref().is_some_and(|token| token.matches(presented)) {
-        return Caller::Token { id: None, scopes: vec![Scope::Admin] };
+/// Whoever presents a token that counts; nobody where none is presented, or none that looks like one of ours.
+pub(crate) async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let Some(presented) = bearer(headers) else { return Ok(Caller::Nobody) };
+    let digest = SecretDigest::of(presented);
+    if door.api_token.as_ref().is_some_and(|token| token.is(&digest)) {
+        return Ok(Caller::Token(Holder { scopes: vec![Scope::Admin], ..Holder::default() }));
     }
     let snapshot = door.directory.catalogue.snapshot();
-    let digest = SecretDigest::of(presented).to_bytes();
-    let found = snapshot.tokens.values().fold(
-        None,
-        |found, token| {
-            if bool::from(token.digest.to_bytes().ct_eq(&digest)) { Some(token) } else { found }
-        },
-    );
-    found.map_or(Caller::Nobody, |token| Caller::Token { id: Some(token.id.clone()), scopes: token.scopes.clone() })
+    let Some(token) = snapshot.token_of(&digest) else {
+        let is_token = presented.starts_with(TOKEN_PREFIX) && door.directory.catalogue.is_loaded();
+        return if is_token { Err(invalid("the token is not known here, or was revoked")) } else { Ok(Caller::Nobody) };
+    };
+    if let Some(end_ms) = token.expires_at_ms
+        && now_ms(door).await? >= end_ms
+    {
+        return Err(invalid("the token has expired"));
+    }
+    door.last_use.note(door, &token.id);
+    Ok(Caller::Token(Holder {
+        id: Some(token.id.clone()),
+        name: token.name.clone(),
+        scopes: token.scopes.clone(),
+        triggers: token.triggers.clone(),
+        rate: token.rate,
+    }))
 }
 
-/// Lets a caller in where it may do what an operation asks for; `id` is what stands in the path.
-pub(crate) async fn admit(door: &Door, access: Access, id: &str, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let caller = caller(door, headers);
-    match (access, &caller) {
-        (Access::Open, _) => Ok(caller),
-        (Access::Scope(scope) | Access::Trigger(scope), Caller::Token { .. }) => {
-            if caller.has(scope) {
-                Ok(caller)
-            } else {
-                Err(without(scope))
-            }
-        }
-        (Access::Scope(_), _) => Err(refused("an API token is needed: Authorization: Bearer <token>")),
-        (Access::Trigger(_) | Access::Event, _) => {
-            let conversation: Option<ConversationId> = id.parse().ok();
-            let id = conversation.as_ref().map_or(id, |conversation| conversation.session.trigger.as_str());
-            let trigger = door.directory.trigger(Some(id)).await?;
-            if access == Access::Event {
-                may_send(&trigger, headers)?;
-            } else {
-                may_read(&trigger, None, headers)?;
-            }
-            Ok(Caller::Trigger(trigger.id.clone()))
-        }
+fn invalid(message: &'static str) -> ApiError {
+    ApiError::new(Code::TokenInvalid, message)
+}
+
+/// The broker's time; what ends by it can be neither granted nor refused without it.
+pub(crate) async fn now_ms(door: &Door) -> Result<i64, ApiError> {
+    let now_ms = door.clock.now_ms(&door.client).await;
+    now_ms.ok_or_else(|| ApiError::unavailable("the broker's time cannot be asked", &"no answer to the time"))
+}
+
+/// Whether what the caller presents is a secret of the trigger, the former one within its overlap included.
+async fn has_secret(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(presented) = bearer(headers) else { return Ok(false) };
+    let digest = SecretDigest::of(presented);
+    if trigger.secret.as_ref().is_some_and(|secret| secret.is(&digest)) {
+        return Ok(true);
+    }
+    match &trigger.previous {
+        Some((secret, until_ms)) if secret.is(&digest) => Ok(now_ms(door).await? < *until_ms),
+        _ => Ok(false),
     }
 }
 
-fn without(scope: Scope) -> ApiError {
+/// Lets a caller in to what is of a trigger: with its secret, or a token of a scope that may see it.
+///
+/// An open trigger's too: whoever may send to it without a secret must not read, end or approve what
+/// others sent.
+pub(crate) async fn admit_to(door: &Door, trigger: &Trigger, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if has_secret(door, trigger, headers).await? {
+        return Ok(Caller::Trigger(trigger.id.clone()));
+    }
+    let caller = caller(door, headers).await?;
+    match &caller {
+        Caller::Token(_) => of_scope(&caller, scope)?,
+        _ => return Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>")),
+    }
+    if !caller.sees(&trigger.id) {
+        return Err(foreign());
+    }
+    hold(door, &caller, None).await?;
+    Ok(caller)
+}
+
+/// Whoever sends an event.
+pub(crate) enum Sender {
+    /// Somebody who is known, or need not be.
+    Known(Caller),
+    /// Somebody whose signature has to be checked over the body.
+    Signed,
+}
+
+/// Who sends an event to a trigger, as far as that shows without the body.
+///
+/// A trigger that asks for no secret and has a signature takes signed calls alone.
+pub(crate) async fn sender(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Result<Sender, ApiError> {
+    let Some(signature) = &trigger.signature else {
+        if trigger.open {
+            return Ok(Sender::Known(Caller::Nobody));
+        }
+        return known(door, trigger, headers).await;
+    };
+    let is_signed = crate::signature::is_presented(signature.scheme(), headers);
+    match (trigger.open, is_signed) {
+        (true, false) => Err(ApiError::new(Code::SignatureRequired, "this trigger takes signed calls alone")),
+        (true, true) => Ok(Sender::Signed),
+        (false, true) if has_secret(door, trigger, headers).await? => Ok(Sender::Known(Caller::Trigger(trigger.id.clone()))),
+        (false, true) => Ok(Sender::Signed),
+        (false, false) => known(door, trigger, headers).await,
+    }
+}
+
+async fn known(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Result<Sender, ApiError> {
+    if has_secret(door, trigger, headers).await? {
+        return Ok(Sender::Known(Caller::Trigger(trigger.id.clone())));
+    }
+    let caller = caller(door, headers).await?;
+    match &caller {
+        Caller::Token(_) => of_scope(&caller, Scope::Publish)?,
+        _ => return Err(refused("the trigger's secret or a token that may publish is needed: Authorization: Bearer <secret>")),
+    }
+    if caller.sees(&trigger.id) { Ok(Sender::Known(caller)) } else { Err(foreign()) }
+}
+
+/// Counts a call against the caller's limit, and against a trigger's.
+pub(crate) async fn hold(door: &Door, caller: &Caller, trigger: Option<&Trigger>) -> Result<Vec<Standing>, ApiError> {
+    let of_trigger = trigger.and_then(|trigger| Limit::of(Kind::Trigger, trigger.id.as_str(), trigger.rate));
+    let limits: Vec<Limit> = of_trigger.into_iter().chain(caller.rate()).collect();
+    door.limiter.take(&door.redis, &limits).await
+}
+
+/// What an operation asks of its callers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Who may call it.
+    pub(crate) access: Access,
+    /// Its path, with `{id}` for what varies.
+    pub(crate) path: &'a str,
+    /// What stands at `{id}`.
+    pub(crate) id: &'a str,
+}
+
+/// Lets a caller in where it may do what an operation asks for.
+pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) -> Result<(Caller, Vec<Standing>), ApiError> {
+    let caller = match asked.access {
+        Access::Open => return Ok((Caller::Nobody, Vec::new())),
+        Access::Scope(scope) => {
+            let caller = caller(door, headers).await?;
+            if !matches!(caller, Caller::Token(_)) {
+                return Err(refused("an API token is needed: Authorization: Bearer <token>"));
+            }
+            of_scope(&caller, scope)?;
+            caller
+        }
+        Access::Trigger(scope) => of_trigger(door, asked.id, scope, headers).await?,
+        Access::Event => {
+            let trigger = door.directory.trigger(Some(asked.id)).await?;
+            match sender(door, &trigger, headers).await? {
+                Sender::Known(caller) => caller,
+                Sender::Signed => return Err(ApiError::new(Code::SignatureInvalid, "this call cannot be signed")),
+            }
+        }
+    };
+    if caller.is_limited() {
+        within(door, asked, &caller).await?;
+    }
+    let standings = hold(door, &caller, None).await?;
+    Ok((caller, standings))
+}
+
+/// A token alone, or the trigger's own secret.
+async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let caller = caller(door, headers).await?;
+    if matches!(caller, Caller::Token(_)) {
+        return of_scope(&caller, scope).map(|()| caller);
+    }
+    let named = trigger_in(id);
+    if named == proto::subject::DIRECT && named != id {
+        return Err(refused("an API token is needed: Authorization: Bearer <token>"));
+    }
+    let trigger = door.directory.trigger(Some(&named)).await?;
+    if has_secret(door, &trigger, headers).await? {
+        Ok(Caller::Trigger(trigger.id.clone()))
+    } else {
+        Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>"))
+    }
+}
+
+/// The trigger that an id names, itself or by a conversation.
+fn trigger_in(id: &str) -> String {
+    let conversation: Option<ConversationId> = id.parse().ok();
+    conversation.map_or_else(|| id.to_owned(), |conversation| conversation.session.trigger.to_string())
+}
+
+/// Keeps a caller that is limited to triggers to what is of these: everything else is closed to it.
+async fn within(door: &Door, asked: Asked<'_>, caller: &Caller) -> Result<(), ApiError> {
+    if FILTERED.contains(&asked.path) {
+        return Ok(());
+    }
+    if asked.path.starts_with("/conversation/{id}/") {
+        let conversation: Option<ConversationId> = asked.id.parse().ok();
+        let is_seen = conversation.is_some_and(|conversation| caller.sees(&conversation.session.trigger));
+        return if is_seen { Ok(()) } else { Err(crate::conversation::unknown()) };
+    }
+    if asked.path.starts_with("/integration/trigger/{id}/") {
+        let trigger = door.directory.trigger(Some(asked.id)).await?;
+        return if caller.sees(&trigger.id) { Ok(()) } else { Err(foreign()) };
+    }
+    Err(foreign())
+}
+
+fn foreign() -> ApiError {
+    ApiError::new(Code::TriggerForeign, "the token is limited to other triggers")
+}
+
+fn of_scope(caller: &Caller, scope: Scope) -> Result<(), ApiError> {
+    if caller.has(scope) {
+        return Ok(());
+    }
     let scope = scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase();
-    ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {scope}"))
+    Err(ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {scope}")))
 }
 
 /// Whether the caller has the secret of some trigger: known, only not here.
 pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
-    let Some(presented) = bearer(headers) else { return false };
-    let digest = SecretDigest::of(presented).to_bytes();
-    let secrets = snapshot.triggers.values().filter_map(|trigger| trigger.secret.as_ref());
-    secrets.fold(false, |found, secret| found | bool::from(secret.to_bytes().ct_eq(&digest)))
+    bearer(headers).is_some_and(|presented| snapshot.is_secret(&SecretDigest::of(presented)))
 }
 
 #[cfg(test)]
-mod tests {
-    use backbone::catalogue::Revised;
-    use std::sync::Arc;
-
-    use axum::http::HeaderMap;
-    use backbone::catalogue::Snapshot;
-    use proto::resource::{SecretDigest, Trigger};
-
-    use super::{Caller, is_known_elsewhere, may_read, may_send, may_speak};
-
-    fn trigger(open: bool) -> Trigger {
-        Trigger { open, secret: Some(SecretDigest::of("right")), ..Trigger::new("t".parse().unwrap(), "b".parse().ok()) }
-    }
-
-    fn headers(value: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if !value.is_empty() {
-            headers.insert("authorization", value.parse().unwrap());
-        }
-        headers
-    }
-
-    #[test]
-    fn only_the_exact_scheme_and_secret_pass() {
-        let token = SecretDigest::of("operator");
-        for (value, sends, reads) in [
-            ("Bearer right", true, true),
-            ("Bearer operator", false, true),
-            ("Bearer wrong", false, false),
-            ("bearer right", false, false),
-            ("Bearer  right", false, false),
-            ("Bearer right ", true, true), // the value of a header has no white space around it
-            ("Bearer ", false, false),
-            ("right", false, false),
-            ("", false, false),
-        ] {
-            let headers = headers(value.trim_end());
-            assert_eq!(may_send(&trigger(false), &headers).is_ok(), sends, "{value}");
-            assert!(may_send(&trigger(true), &headers).is_ok(), "{value}");
-            for open in [false, true] {
-                assert_eq!(may_read(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
-                assert_eq!(may_speak(&trigger(open), Some(&token), &headers).is_ok(), reads, "{value}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_wider_scope_includes_what_it_is_said_to() {
-        use proto::resource::Scope::{Admin, Operate, Publish, Read};
-        for (has, may) in [
-            (Admin, [true, true, true, true]),
-            (Operate, [false, true, true, false]),
-            (Read, [false, false, true, false]),
-            (Publish, [false, false, false, true]),
-        ] {
-            let caller = Caller::Token { id: None, scopes: vec![has] };
-            assert_eq!([Admin, Operate, Read, Publish].map(|scope| caller.has(scope)), may, "{has:?}");
-        }
-        assert!(!Caller::Nobody.has(Read) && !Caller::Trigger("t".parse().unwrap()).has(Read));
-    }
-
-    #[test]
-    fn a_trigger_without_a_secret_matches_nothing() {
-        let trigger = Trigger { secret: None, ..trigger(true) };
-        assert!(may_read(&trigger, None, &headers("Bearer ")).is_err());
-    }
-
-    #[test]
-    fn another_triggers_secret_is_recognised() {
-        let mut snapshot = Snapshot::default();
-        snapshot.triggers.insert("t".parse().unwrap(), Arc::new(Revised { revision: 1, resource: trigger(false) }));
-        assert!(is_known_elsewhere(&snapshot, &headers("Bearer right")));
-        assert!(!is_known_elsewhere(&snapshot, &headers("Bearer wrong")));
-        assert!(!is_known_elsewhere(&snapshot, &headers("")));
-    }
-}
+mod tests;

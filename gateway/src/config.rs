@@ -3,10 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use backbone::seal::MasterKey;
 use clap::Args;
+use ipnet::IpNet;
 use proto::idempotency::DeploymentKey;
 use proto::limit;
 use secrecy::SecretString;
+
+use crate::rate::address::PerAddress;
 
 /// Shortest API token that is taken, in characters.
 const API_TOKEN_CHARS_MIN: usize = 16;
@@ -32,12 +36,29 @@ pub struct Config {
     /// File with the secret, at least 16 bytes, that all gateways of a deployment share: it makes idempotency keys unguessable.
     #[arg(long, env = "CUEPOINT_DEPLOYMENT_KEY_FILE", value_name = "FILE")]
     pub deployment_key_file: PathBuf,
+    /// File with the master keys, one a line, that seal values in the broker; without it they are sealed by the deployment's key.
+    #[arg(long, env = "CUEPOINT_MASTER_KEY_FILE", value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
     /// Largest body of an event call, in bytes.
     #[arg(long, env = "CUEPOINT_BODY_BYTES", value_name = "BYTES", default_value_t = limit::BODY_BYTES_MAX)]
     pub body_bytes: usize,
     /// How much the gateway takes on at once.
     #[command(flatten)]
     pub bounds: Bounds,
+    /// What callers are held to.
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// What callers are held to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Access {
+    /// How many calls one address may make in a time, such as 100/1m; without it as many as it likes.
+    #[arg(long, env = "CUEPOINT_RATE_PER_ADDRESS", value_name = "COUNT/PERIOD")]
+    pub rate_per_address: Option<PerAddress>,
+    /// Networks of proxies whose X-Forwarded-For is believed, separated by commas, such as 10.0.0.0/8.
+    #[arg(long, env = "CUEPOINT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// How much the gateway takes on at once.
@@ -82,6 +103,9 @@ impl Config {
             faults.push(format!("--body-memory-bytes {} must be at least twice --body-bytes", self.bounds.body_memory_bytes));
         }
         faults.extend(self.deployment_key().err());
+        if self.master_key_file.is_some() {
+            faults.extend(self.master_key().err());
+        }
         faults.extend(self.token().err());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
@@ -92,6 +116,18 @@ impl Config {
         let bytes = std::fs::read(path).map_err(|error| unreadable("--deployment-key-file", path, &error))?;
         DeploymentKey::parse(bytes.trim_ascii_end())
             .ok_or_else(|| format!("--deployment-key-file {} must hold at least 16 bytes", path.display()))
+    }
+
+    /// Reads the master keys, or makes one of the deployment's key.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, String> {
+        let key = match &self.master_key_file {
+            Some(path) => MasterKey::load(path),
+            None => MasterKey::derive(&self.deployment_key()?),
+        };
+        key.map_err(|error| match std::error::Error::source(&error) {
+            Some(source) => format!("--master-key-file: {error}: {source}"),
+            None => format!("--master-key-file: {error}"),
+        })
     }
 
     /// Reads the API token, wherever it comes from.

@@ -6,6 +6,7 @@ use async_nats::Client;
 use async_nats::jetstream::Context;
 use axum::response::{IntoResponse as _, Response};
 use backbone::redis::Redis;
+use backbone::seal::MasterKey;
 use proto::idempotency::DeploymentKey;
 use proto::resource::SecretDigest;
 use tokio::sync::Semaphore;
@@ -17,7 +18,10 @@ use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::directory::Directory;
+use crate::last_use::LastUse;
+use crate::rate::Limiter;
 use crate::ready::Readiness;
+use crate::signature::seen::Seen;
 
 /// The shared parts of the gateway; one for the process, behind an `Arc`.
 #[derive(Debug)]
@@ -27,13 +31,23 @@ pub(crate) struct Door {
     /// The broker's stream API.
     pub(crate) context: Context,
     /// The hints.
-    pub(crate) redis: Redis,
+    pub(crate) redis: Arc<Redis>,
+    /// The lists.
+    pub(crate) index: index::store::Store,
     /// The triggers.
     pub(crate) directory: Directory,
     /// Makes idempotency keys unguessable.
     pub(crate) key: DeploymentKey,
+    /// Seals what lies in the broker and is nobody else's.
+    pub(crate) master: MasterKey,
     /// What reads everything.
     pub(crate) api_token: Option<SecretDigest>,
+    /// Holds calls to their limits.
+    pub(crate) limiter: Limiter,
+    /// The signed calls that were taken.
+    pub(crate) seen: Seen,
+    /// When tokens were last used.
+    pub(crate) last_use: LastUse,
     /// The memory for bodies.
     pub(crate) budget: Budget,
     /// The callers that may wait.

@@ -9,6 +9,7 @@ use axum::response::Response;
 use backbone::journal;
 use proto::code::Code;
 use proto::id::Receipt;
+use proto::resource::Scope;
 use proto::status::Status;
 
 use crate::api_error::ApiError;
@@ -33,15 +34,15 @@ pub(crate) async fn fetch(
 }
 
 async fn tell(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
-    let receipt = admit(door, trigger, receipt, headers, auth::may_read).await?;
+    let receipt = admit(door, trigger, receipt, headers, Scope::Read).await?;
     let report = progress::of(&door.client, &receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired { Err(unknown()) } else { Ok(progress::render(&receipt, Some(&report))) }
 }
 
 /// The receipt in a path, once the caller is known to be somebody whom it concerns.
-pub(crate) async fn admit(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap, may: auth::Check) -> Result<Receipt, ApiError> {
+pub(crate) async fn admit(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap, scope: Scope) -> Result<Receipt, ApiError> {
     let trigger = door.directory.trigger(Some(trigger)).await?;
-    may(&trigger, door.api_token.as_ref(), headers)?;
+    auth::admit_to(door, &trigger, scope, headers).await?;
     let receipt: Receipt = receipt.parse().map_err(|_| unknown())?;
     if receipt.session.trigger == trigger.id { Ok(receipt) } else { Err(unknown()) }
 }

@@ -13,14 +13,15 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
+use proto::id::{Receipt, SessionKey};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api_error::ApiError;
 use crate::door::Door;
-use crate::{auth, conversation, fetch};
+use crate::{conversation, fetch};
 
 mod format;
 mod scope;
-mod ending;
 mod outlet;
 mod ear;
 mod window;
@@ -56,7 +57,7 @@ pub(crate) async fn event(
     headers: HeaderMap,
 ) -> Response {
     let (trigger, receipt) = path.map(|Path(pair)| pair).unwrap_or_default();
-    let scope = fetch::admit(&door, &trigger, &receipt, &headers, auth::may_read).await.map(Scope::Event);
+    let scope = fetch::admit(&door, &trigger, &receipt, &headers, proto::resource::Scope::Read).await.map(Scope::Event);
     match scope {
         Ok(scope) => answer(&door, scope, &uri, &headers).await,
         Err(error) => door.refuse(error),
@@ -75,6 +76,31 @@ async fn answer(door: &Arc<Door>, scope: Scope, uri: &Uri, headers: &HeaderMap) 
             response
         }
         Err(error) => door.refuse(error),
+    }
+}
+
+/// A follower that listens to a session and does not know yet what it is to follow there.
+pub(crate) struct Listening {
+    ear: Ear,
+    place: OwnedSemaphorePermit,
+}
+
+/// Begins to listen to a session, before an event of it is sent.
+pub(crate) async fn listen(door: &Arc<Door>, session: &SessionKey) -> Result<Listening, ApiError> {
+    let place = Arc::clone(&door.followers).try_acquire_owned();
+    let place = place.map_err(|_| ApiError::unavailable("as many follow as may", &"--followers is used up"))?;
+    Ok(Listening { ear: Ear::open(&door.client, session).await?, place })
+}
+
+impl Listening {
+    /// Follows an event's turn in JSON lines, one piece of the body each.
+    pub(crate) async fn event(self, door: &Arc<Door>, receipt: Receipt) -> Result<Body, ApiError> {
+        let start = Start::of_event(door, &receipt, None).await?;
+        let (outlet, body) = outlet::outlet(self.place);
+        let follower = Follower::new(Arc::clone(door), Scope::Event(receipt), Format::Lines, start);
+        // Ends by itself, with its reader or on shutdown; there is nobody to tell but the reader.
+        drop(door.tracker.spawn(Box::pin(follower.run(self.ear, outlet))));
+        Ok(body)
     }
 }
 

@@ -73,6 +73,16 @@ pub(crate) enum Taken {
     Later(Booked),
 }
 
+impl Taken {
+    /// Whether an earlier call sent it.
+    pub(crate) fn is_replay(&self) -> bool {
+        match self {
+            Self::Event(accepted) => accepted.is_replay,
+            Self::Later(booked) => booked.is_replay,
+        }
+    }
+}
+
 impl Submission {
     /// Addresses an event.
     pub(crate) fn new(door: &Door, trigger: &Trigger, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
@@ -111,6 +121,22 @@ impl Submission {
         let receipt = TimerReceipt { session: self.session, timer };
         let trace = self.trace.as_ref().map(Traceparent::as_str);
         later::book(door, receipt, self.event, trace, self.message_id.is_some()).await
+    }
+
+    /// Addresses an event that is known by an id of the gateway's own, which no key of a caller makes.
+    pub(crate) fn named(trigger: &Trigger, event: Event, message_id: String, headers: &axum::http::HeaderMap) -> Self {
+        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let token =
+            session::string(event.session.as_deref(), &event.contact).map_or_else(|| session::fresh_token(chance::bytes()), session::token);
+        let session = SessionKey { trigger: trigger.id.clone(), token };
+        Self { session, event, trace, message_id: Some(message_id), due_ms: None, is_refusable: trigger.busy == Busy::Reject }
+    }
+
+    /// Addresses an event for a session that is known already; a key makes a repeat one event.
+    pub(crate) fn to(door: &Door, session: SessionKey, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
+        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
+        Self { session, event, trace, message_id, due_ms: None, is_refusable: false }
     }
 
     /// Publishes it, unless it is known already.

@@ -14,6 +14,7 @@ use proto::code::Code;
 use proto::event::Event;
 use proto::id::{Receipt, TimerId, TimerReceipt};
 use proto::limit::TIMERS_SHARE_PERCENT;
+use proto::resource::Scope;
 use proto::status::Status;
 use proto::subject::TIMERS_STREAM;
 use serde_json::{Value, json};
@@ -98,15 +99,15 @@ fn repeat(receipt: TimerReceipt, place: &Place, event: &Event) -> Result<Booked,
 }
 
 /// The receipt of a timer in a path, where it is one, once the caller is known to be somebody whom it concerns.
-async fn admit(door: &Door, trigger: &str, receipt: &TimerReceipt, headers: &HeaderMap, may: auth::Check) -> Result<(), ApiError> {
+async fn admit(door: &Door, trigger: &str, receipt: &TimerReceipt, headers: &HeaderMap, scope: Scope) -> Result<(), ApiError> {
     let trigger = door.directory.trigger(Some(trigger)).await?;
-    may(&trigger, door.api_token.as_ref(), headers)?;
+    auth::admit_to(door, &trigger, scope, headers).await?;
     if receipt.session.trigger == trigger.id { Ok(()) } else { Err(unknown()) }
 }
 
 /// Tells what became of a later event.
 pub(crate) async fn tell(door: &Door, trigger: &str, receipt: &TimerReceipt, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
-    admit(door, trigger, receipt, headers, auth::may_read).await?;
+    admit(door, trigger, receipt, headers, Scope::Read).await?;
     let value = match later::find(&door.client, receipt).await.map_err(unreadable)? {
         None => return Err(unknown()),
         Some(Place::Set(set) | Place::Due(set)) => told(receipt, Status::Scheduled, set.due_ms()),
@@ -141,7 +142,7 @@ pub(crate) enum Off {
 
 /// Takes a later event back, or says which event it has become.
 pub(crate) async fn call_off(door: &Door, trigger: &str, receipt: &TimerReceipt, headers: &HeaderMap) -> Result<Off, ApiError> {
-    admit(door, trigger, receipt, headers, auth::may_speak).await?;
+    admit(door, trigger, receipt, headers, Scope::Operate).await?;
     for _ in 0..LOOKS_MAX {
         match later::find(&door.client, receipt).await.map_err(unreadable)? {
             None => return Err(unknown()),

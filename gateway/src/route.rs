@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use proto::code::Code;
@@ -17,10 +18,12 @@ use proto::code::Code;
 use crate::api;
 use crate::api::operation::Method;
 use crate::api_error::ApiError;
+use crate::config::Access;
 use crate::door::Door;
+use crate::rate::address;
 
 /// All routes.
-pub(crate) fn router(door: Arc<Door>) -> Router {
+pub(crate) fn router(door: Arc<Door>, access: &Access) -> Router {
     let mut router = Router::new();
     for operation in api::table() {
         let route = match operation.method {
@@ -36,7 +39,13 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
             router = router.route(&format!("{prefix}{}", operation.path), route.clone());
         }
     }
-    router.fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(door)
+    let router = router.fallback(unknown).method_not_allowed_fallback(not_allowed);
+    let router = match access.rate_per_address {
+        // The one layer there is, and only where it is asked for: it holds strangers, before anything is looked up.
+        Some(rate) => router.layer(from_fn_with_state((Arc::clone(&door), rate, access.trusted_proxies.clone().into()), address::hold)),
+        None => router,
+    };
+    router.with_state(door)
 }
 
 /// HEAD and OPTIONS are answered alike everywhere and never do anything.

@@ -4,11 +4,13 @@
 //! accept loop is ours. Each connection is a task of the service: a fault ends that connection
 //! only, and on shutdown it finishes the requests it has and closes.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::middleware::AddExtension;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -16,6 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Layer as _;
+
+use crate::rate::address::Peer;
 
 mod patient;
 
@@ -45,8 +50,8 @@ pub(crate) async fn run(listener: TcpListener, router: Router, connections_max: 
             () = shutdown.cancelled() => return,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some((stream, place)) = accepted else { return };
-        let connection = connection(stream, router.clone(), shutdown.clone());
+        let Some(((stream, from), place)) = accepted else { return };
+        let connection = connection(stream, Extension(Peer(from)).layer(router.clone()), shutdown.clone());
         drop(tracker.spawn(async move {
             connection.await;
             drop(place);
@@ -54,11 +59,11 @@ pub(crate) async fn run(listener: TcpListener, router: Router, connections_max: 
     }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<((TcpStream, SocketAddr), tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, from)) => return Some(((stream, from), place)),
             Err(error) => {
                 tracing::debug!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -67,7 +72,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpS
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
+async fn connection(stream: TcpStream, router: AddExtension<Router, Peer>, shutdown: CancellationToken) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY is not set");
     }

@@ -28,7 +28,10 @@ use crate::complaint::Complaints;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::last_use::LastUse;
+use crate::rate::Limiter;
 use crate::ready::Readiness;
+use crate::signature::seen::Seen;
 use crate::{replay, route, serve};
 
 /// How long the start waits for the broker, so that one that is too old is a clear error.
@@ -91,7 +94,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     drop(tracker.spawn(greet(client.clone(), follow, shutdown.clone())));
     let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
-    let accepting = serve::run(listener, route::router(door), config.bounds.connections, tracker.clone(), shutdown.clone());
+    let accepting = serve::run(listener, route::router(door, &config.access), config.bounds.connections, tracker.clone(), shutdown.clone());
     drop(tracker.spawn(accepting));
     tracing::info!(http.address = %address, "gateway serves");
     Ok(Running { address, client, tracker, shutdown })
@@ -99,12 +102,18 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
 
 fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTracker, shutdown: &CancellationToken) -> Result<Door, Error> {
     let fault = |fault| Error::Config(vec![fault]);
+    let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     Ok(Door {
         context: topology::context(&client),
         client,
-        redis: Redis::new(&config.redis).map_err(Error::Redis)?,
+        index: index::store::Store::new(Arc::clone(&redis)),
+        redis,
         directory: Directory::new(catalogue),
+        master: config.master_key().map_err(fault)?,
         key: config.deployment_key().map_err(fault)?,
+        limiter: Limiter::default(),
+        seen: Seen::default(),
+        last_use: LastUse::default(),
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
         budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),
         waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),

@@ -17,11 +17,12 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use backbone::publish;
 use bytes::Bytes;
-use proto::answer::Answer;
+use proto::answer::{Answer, Kind};
 use proto::code::Code;
 use proto::id::Receipt;
 use proto::idempotency::{self, Key};
 use proto::limit::{ANSWER_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::resource::Scope;
 use proto::status::Status;
 use proto::{header, subject};
 use serde_json::json;
@@ -33,7 +34,7 @@ use crate::fetch::{self, unreadable};
 use crate::ingest::{self, Accepted};
 use crate::later::{self, Off};
 use crate::wait::{self, Watch};
-use crate::{auth, progress, route};
+use crate::{progress, route};
 
 mod pending;
 mod words;
@@ -102,20 +103,16 @@ async fn said<'a>(
     form: Form,
 ) -> Result<(Accepted, Status, Option<Watch<'a>>), ApiError> {
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
-    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, auth::may_speak).await?;
+    let receipt = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
     let body = reader.read(ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;
     let status = standing(door, &receipt, &said).await?;
-    let (message_id, body) = address(door, &receipt, said)?;
     let watch = match patience {
         Some(patience) => Box::pin(Watch::open(door, &receipt.session, patience)).await,
         None => None,
     };
-    let mut headers = HeaderMap::new();
-    headers.insert(header::MESSAGE_ID, message_id);
-    let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE).await;
-    published.map_err(|error| refusal(&error))?;
+    publish_to(door, &receipt, said).await?;
     Ok((Accepted { receipt, is_replay: false }, status, watch))
 }
 
@@ -136,6 +133,30 @@ async fn standing(door: &Door, receipt: &Receipt, said: &Said) -> Result<Status,
         (status, Said::Cancel(..)) => Err(ended(status, "there is nothing to call off")),
         (status, Said::Answer(_)) => Err(ended(status, "no call of it waits for an answer")),
     }
+}
+
+/// Answers a call that waits, where it does.
+pub(crate) async fn decide(door: &Door, receipt: &Receipt, call: &str, (by, kind): (String, Kind)) -> Result<(), ApiError> {
+    let said = Said::Answer(words::Answered { call: call.to_owned(), by, kind });
+    standing(door, receipt, &said).await?;
+    publish_to(door, receipt, said).await
+}
+
+/// Tells the owner of a session something about an event, whatever became of that.
+pub(crate) async fn tell(door: &Door, receipt: &Receipt, by: String, kind: Kind) -> Result<(), ApiError> {
+    let said = match kind {
+        Kind::Cancel(_) => Said::Cancel(by, kind),
+        kind => Said::Answer(words::Answered { call: String::new(), by, kind }),
+    };
+    publish_to(door, receipt, said).await
+}
+
+async fn publish_to(door: &Door, receipt: &Receipt, said: Said) -> Result<(), ApiError> {
+    let (message_id, body) = address(door, receipt, said)?;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::MESSAGE_ID, message_id);
+    let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE).await;
+    published.map(drop).map_err(|error| refusal(&error))
 }
 
 /// A turn to which nothing can be said any more.

@@ -13,6 +13,11 @@ use crate::limit::{ANSWER_BYTES_MAX, BY_BYTES_MAX};
 use crate::wire;
 pub use crate::wire::answer::Kind;
 
+/// Why nothing was changed where the conversation is not there.
+pub const NO_CONVERSATION: &str = "there is no such conversation";
+/// Why nothing was changed where the message is not there.
+pub const NO_MESSAGE: &str = "there is no such message";
+
 /// Why an answer is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -76,10 +76,32 @@ codes! {
     TimingInvalid = "CUE0135", 400, "BAD_REQUEST", Never;
     /// The list of events is not usable.
     BatchInvalid = "CUE0136", 400, "BAD_REQUEST", Never;
+    /// The instruction of an ability is not usable.
+    InstructionInvalid = "CUE0112", 400, "BAD_REQUEST", Never;
+    /// The definition of a bot is not usable.
+    DefinitionInvalid = "CUE0113", 400, "BAD_REQUEST", Never;
+    /// What was waited for has not ended in time.
+    Late = "CUE0114", 408, "TIMEOUT", Never;
+    /// The cursor names no entry of the list.
+    CursorUnknown = "CUE0130", 400, "BAD_REQUEST", Never;
     /// The caller did not present the right secret.
     NotAuthenticated = "CUE0201", 401, "NOT_AUTHENTICATED", Never;
     /// The token is known, and may not do this.
     ScopeMissing = "CUE0202", 403, "NOT_AUTHORIZED", Never;
+    /// The token is unknown, revoked or expired.
+    TokenInvalid = "CUE0203", 401, "NOT_AUTHENTICATED", Never;
+    /// The token is limited to other triggers.
+    TriggerForeign = "CUE0204", 403, "NOT_AUTHORIZED", Never;
+    /// The signature is missing or wrong.
+    SignatureInvalid = "CUE0205", 401, "NOT_AUTHENTICATED", Never;
+    /// The time of the signature is too far from now.
+    SignatureExpired = "CUE0206", 401, "NOT_AUTHENTICATED", Never;
+    /// The signature was presented before.
+    SignatureReplayed = "CUE0207", 401, "NOT_AUTHENTICATED", Never;
+    /// The trigger takes signed calls alone.
+    SignatureRequired = "CUE0208", 401, "NOT_AUTHENTICATED", Never;
+    /// A rate limit is used up.
+    RateLimited = "CUE0211", 429, "TOO_MANY_REQUESTS", Safe;
     /// No such path.
     RouteUnknown = "CUE0301", 404, "NOT_FOUND", Never;
     /// No such trigger.
@@ -88,8 +110,14 @@ codes! {
     ReceiptUnknown = "CUE0303", 404, "NOT_FOUND", Never;
     /// No such conversation.
     ConversationUnknown = "CUE0304", 404, "NOT_FOUND", Never;
+    /// No such message of the conversation.
+    MessageUnknown = "CUE0316", 404, "NOT_FOUND", Never;
+    /// Nothing was ever sent to a channel of that id, or it is over.
+    ChannelUnknown = "CUE0317", 404, "NOT_FOUND", Never;
     /// The path exists, the method does not.
     MethodNotAllowed = "CUE0305", 405, "METHOD_NOT_ALLOWED", Never;
+    /// No such bot, skillset, ability, secret or contact.
+    ResourceUnknown = "CUE0306", 404, "NOT_FOUND", Never;
     /// The idempotency key was used for another payload.
     KeyReused = "CUE0401", 422, "UNPROCESSABLE_ENTITY", Never;
     /// The broker knows the key, but not as this trigger's.
@@ -98,6 +126,16 @@ codes! {
     SessionBusy = "CUE0403", 409, "CONFLICT", Safe;
     /// The turn has ended, or nothing in it waits for that.
     TurnEnded = "CUE0404", 409, "CONFLICT", Never;
+    /// The conversation cannot be changed like that now.
+    ChangeRefused = "CUE0414", 409, "CONFLICT", Never;
+    /// The resource was changed by somebody else meanwhile.
+    RevisionLost = "CUE0405", 409, "CONFLICT", Never;
+    /// The alias, or the fingerprint, is another's.
+    AliasTaken = "CUE0406", 409, "CONFLICT", Never;
+    /// A file keeps the resource.
+    KeptByFile = "CUE0407", 409, "CONFLICT", Never;
+    /// The secret cannot be shown: only its digest is kept, or the master key does not open it.
+    SecretUnreadable = "CUE0410", 409, "CONFLICT", Never;
     /// The trigger takes no new events.
     TriggerDraining = "CUE0417", 409, "CONFLICT", Never;
     /// The timer has run off, and its event cannot be told yet.
@@ -112,6 +150,12 @@ codes! {
     Unavailable = "CUE0504", 503, "SERVICE_UNAVAILABLE", Safe;
     /// Something that should not happen did.
     Internal = "CUE0505", 500, "INTERNAL_SERVER_ERROR", SameKey;
+    /// What was asked cannot be put on record, so it was not done.
+    Unrecorded = "CUE0506", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is away.
+    IndexAway = "CUE0507", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// The index that lists are read from is being built.
+    IndexBuilding = "CUE0508", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.
@@ -134,6 +178,8 @@ codes! {
     ModelUnavailable = "CUE0610", 503, "SERVICE_UNAVAILABLE", Never;
     /// What the turn may take is spent.
     BudgetSpent = "CUE0611", 429, "LIMITS_REACHED", Never;
+    /// The conversation that the event was for has ended.
+    ConversationEnded = "CUE0612", 409, "CONFLICT", Never;
     /// The event was too old when its turn could begin.
     EventExpired = "CUE0616", 408, "TIMEOUT", Never;
 }

@@ -112,6 +112,10 @@ token! {
     ContactId, "a contact id"
 }
 token! {
+    /// Names a destination inside its trigger, as a subject token.
+    DestinationId, "a destination id"
+}
+token! {
     /// Names a session inside its trigger, as a subject token.
     SessionToken, "a session token"
 }
@@ -122,6 +126,18 @@ token! {
 token! {
     /// Names a worker process; random per start.
     WorkerId, "a worker id"
+}
+
+impl TriggerId {
+    /// Whether it is the one that stands for no trigger: no resource may have it.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str() == crate::subject::DIRECT
+    }
+
+    /// What stands where a conversation has no trigger.
+    pub fn direct() -> Self {
+        Self(Arc::from(crate::subject::DIRECT))
+    }
 }
 
 impl ContactId {

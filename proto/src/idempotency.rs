@@ -38,6 +38,11 @@ impl DeploymentKey {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         (bytes.len() >= 16).then(|| Self(bytes.to_vec()))
     }
+
+    /// The bytes, for keys that are derived from it.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl std::fmt::Debug for DeploymentKey {

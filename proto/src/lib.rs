@@ -14,8 +14,11 @@
 //! - [`record`]: entries of the conversation log;
 //! - [`message`]: what a record looks like to a reader;
 //! - [`status`]: what a receipt can be told;
+//! - [`ending`]: how the end of a turn is told;
 //! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
-//! - [`idempotency`]: keys, digests and message ids.
+//! - [`patch`]: changes of what is known of a conversation, and of its messages;
+//! - [`idempotency`]: keys, digests and message ids;
+//! - [`worker`]: what workers show of themselves.
 
 pub mod limit;
 pub mod code;
@@ -30,5 +33,8 @@ pub mod answer;
 pub mod record;
 pub mod message;
 pub mod status;
+pub mod ending;
 pub mod resource;
+pub mod patch;
 pub mod idempotency;
+pub mod worker;

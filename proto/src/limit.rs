@@ -67,6 +67,10 @@ pub const AUDIT_BYTES_MAX: i64 = 1 << 30;
 pub const OUT_BYTES_MAX: i64 = 4 << 30;
 /// How long OUT keeps what it was to tell, delivered or not.
 pub const OUT_AGE_MAX: Duration = Duration::from_hours(24 * 7);
+/// How many records of the log may be in hand at once of those who look for ends of turns.
+pub const COLLECTING_MAX: i64 = 1_024;
+/// How long the broker waits for the end of an attempt to tell the end of a turn; longer than one takes.
+pub const DELIVER_ACK_WAIT: Duration = Duration::from_secs(30);
 /// How long the log keeps a record.
 pub const LOG_AGE_MAX: Duration = Duration::from_hours(24 * 365);
 /// How far below [`LOG_AGE_MAX`] an event counts as older than the log, for clocks that differ.

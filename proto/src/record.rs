@@ -122,6 +122,52 @@ impl Record {
         matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_) | Step::Merged(_) | Step::Noted(_)))
     }
 
+    /// Where what is known of the conversation stands behind this record, which lies at `seq`; 0 where nothing was said.
+    pub fn settings_at(&self, seq: u64) -> u64 {
+        if self.settings().is_some() { seq } else { self.conversation.settings }
+    }
+
+    /// What this record says of the conversation that it belongs to.
+    pub fn settings(&self) -> Option<&wire::Settings> {
+        use wire::changed::What;
+
+        let Some(Step::Changed(changed)) = &self.step else {
+            return self.input().filter(|_| self.event == self.conversation.opening)?.direct.as_ref()?.settings.as_ref();
+        };
+        changed.answer.as_ref().filter(|answer| self.is_of(answer))?;
+        match changed.what.as_ref()? {
+            What::Described(settings) => Some(settings),
+            What::Edited(edited) => edited.settings.as_ref(),
+            What::Erased(_) | What::Refused(_) => None,
+        }
+    }
+
+    /// Whether an answer names the conversation that this record belongs to.
+    fn is_of(&self, answer: &wire::Answer) -> bool {
+        let opening = self.conversation.opening;
+        answer.event == opening.seq && answer.epoch == opening.epoch.to_string()
+    }
+
+    /// The session's last edit of a message behind this record, which lies at `seq`; 0 where there is none.
+    pub fn edits_at(&self, seq: u64) -> u64 {
+        if self.edited().is_some() { seq } else { self.edits }
+    }
+
+    /// The messages of an earlier record, where this one changes them.
+    pub fn edited(&self) -> Option<&wire::Edited> {
+        match &self.step {
+            Some(Step::Changed(wire::Changed { what: Some(wire::changed::What::Edited(edited)), .. })) => Some(edited),
+            _ => None,
+        }
+    }
+
+    /// The conversation whose content is in this record: what changes one from outside names it itself.
+    pub fn concerns(&self) -> EventSeq {
+        let changed = if let Some(Step::Changed(changed)) = &self.step { changed.answer.as_ref() } else { None };
+        let named = changed.and_then(|answer| Some(EventSeq { epoch: answer.epoch.parse().ok()?, seq: answer.event }));
+        named.unwrap_or(self.conversation.opening)
+    }
+
     /// The event as the turn took it in, where this record has it.
     pub fn input(&self) -> Option<&wire::Input> {
         match self.step.as_ref()? {
@@ -227,6 +273,32 @@ mod tests {
     #[test]
     fn a_record_survives_the_round_trip() {
         assert_eq!(Record::decode(sample().encode()).unwrap(), sample());
+    }
+
+    fn changed(opening: u64, what: wire::changed::What) -> Record {
+        let answer = wire::Answer { epoch: sample().event.epoch.to_string(), event: opening, ..wire::Answer::default() };
+        Record { step: Some(Step::Changed(wire::Changed { answer: Some(answer), what: Some(what) })), ..sample() }
+    }
+
+    #[test]
+    fn what_a_record_says_counts_from_its_own_place_on() {
+        use wire::changed::What;
+
+        let settings = || wire::Settings { name: "n".into(), ..wire::Settings::default() };
+        assert_eq!((sample().settings_at(9), sample().edits_at(9)), (0, 0));
+        let described = changed(7, What::Described(settings()));
+        assert_eq!((described.settings_at(9), described.edits_at(9)), (9, 0));
+        // An earlier conversation of the session is another one.
+        assert_eq!(changed(5, What::Described(settings())).settings_at(9), 0);
+        let edited = changed(7, What::Edited(wire::Edited { settings: Some(settings()), ..wire::Edited::default() }));
+        assert_eq!((edited.settings_at(9), edited.edits_at(9), edited.concerns().seq), (9, 9, 7));
+        let direct = wire::Direct { settings: Some(settings()), ..wire::Direct::default() };
+        let input = wire::Input { direct: Some(direct), ..wire::Input::default() };
+        let noted = Record { step: Some(Step::Noted(wire::Noted { input: Some(input) })), ..sample() };
+        assert_eq!(noted.settings_at(9), 9);
+        let opening = EventSeq { seq: 3, ..noted.event };
+        let later = Record { conversation: Conversation { opening, settings: 4, ..noted.conversation }, ..noted };
+        assert_eq!(later.settings_at(9), 4, "only what opens a conversation says what it is");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::limit::{QUIET_MAX, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
+use crate::subject::DIRECT;
 use crate::wire;
 pub use crate::wire::{Budget, Busy, CatchUp, Destination, Limits, Rate, Scope, Signature, SignatureScheme, State, Webhook};
 
@@ -37,6 +38,9 @@ pub enum Error {
     /// An id in it is not one.
     #[error(transparent)]
     Id(#[from] crate::id::Error),
+    /// The id is taken by what stands for no trigger.
+    #[error("the id {DIRECT} is reserved for conversations without a trigger")]
+    Reserved,
     /// An object in it is none.
     #[error("not an object")]
     Object(#[source] serde_json::Error),
@@ -72,6 +76,16 @@ impl SecretDigest {
     /// Whether this is the digest of `secret`.
     pub fn matches(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
+    }
+
+    /// Whether both are of the same secret.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// The bytes, to find it by.
+    pub fn as_array(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The stored bytes.

@@ -34,6 +34,26 @@ impl Status {
         !matches!(self, Self::Scheduled | Self::Queued | Self::Running | Self::Waiting)
     }
 
+    /// The name that it has outside.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// How a turn ended, by its name.
+    pub fn of_end(name: &str) -> Option<Self> {
+        [Self::Completed, Self::Failed, Self::Cancelled, Self::Dead].into_iter().find(|status| status.as_str() == name)
+    }
+
     /// What a record of the event itself says.
     pub fn of(record: &Record) -> Self {
         match &record.step {

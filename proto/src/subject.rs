@@ -1,6 +1,6 @@
 //! The broker's subjects and stream names.
 
-use crate::id::{Epoch, SessionKey, TriggerId, WorkerId};
+use crate::id::{DestinationId, Epoch, SessionKey, TriggerId, WorkerId};
 
 /// What the EVENTS stream binds.
 pub const EVENTS: [&str; 2] = ["event.>", "answer.>"];
@@ -38,6 +38,12 @@ pub const AUDIT: &str = "audit.>";
 pub const OUT_STREAM: &str = "OUT";
 /// What OUT binds.
 pub const OUT: [&str; 2] = ["out.>", "sent.>"];
+/// What is on its way out.
+pub const PARCELS: &str = "out.>";
+/// The durable consumers that deliver the ends of turns: one on the log, one on OUT.
+pub const DELIVER: &str = "deliver";
+/// The first tokens of the subjects that Cuepoint itself writes and reads; `$` and `_INBOX` are the broker's.
+pub const OWN: [&str; 12] = ["event", "answer", "log", "dead", "timer", "due", "audit", "out", "sent", "worker", "live", "_INBOX"];
 /// The reserved trigger token of conversations that have no trigger.
 pub const DIRECT: &str = "_api";
 
@@ -106,6 +112,27 @@ pub fn trigger_of_schedule(subject: &str) -> Option<TriggerId> {
 /// Where the progress of a session's turns is told; nothing is stored there.
 pub fn live(session: &SessionKey) -> String {
     format!("live.{}.{}", session.trigger, session.token)
+}
+
+/// Where ends of turns of a session wait for a destination.
+pub fn out(session: &SessionKey, destination: &DestinationId) -> String {
+    format!("out.{}.{}.{destination}", session.trigger, session.token)
+}
+
+/// Where all of a trigger's do.
+pub fn out_of_trigger(trigger: &TriggerId) -> String {
+    format!("out.{trigger}.>")
+}
+
+/// Where attempts at that destination are noted.
+pub fn sent(session: &SessionKey, destination: &DestinationId) -> String {
+    format!("sent.{}.{}.{destination}", session.trigger, session.token)
+}
+
+/// The session and destination in an `out.` subject.
+pub fn session_of_out(subject: &str) -> Option<(SessionKey, DestinationId)> {
+    let (session, destination) = subject.strip_prefix("out.")?.rsplit_once('.')?;
+    Some((session.parse().ok()?, destination.parse().ok()?))
 }
 
 /// Where a worker takes hand-overs.

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use proto::event::{Contact, Event};
 use proto::id::{Epoch, EventSeq, SessionKey};
 use proto::record::{Conversation, Record, RecordId, Revisions, Step};
+use proto::resource::{Resource, SecretDigest, Trigger};
 use proto::{subject, wire};
 
 /// How many publishes are under way at once.
@@ -51,6 +52,57 @@ pub(crate) async fn log(context: &Context, sessions: u64) -> anyhow::Result<()> 
     };
     let body = record.encode();
     publish(context, (0..sessions).map(|number| (subject::log(&session(number)), body.clone()))).await
+}
+
+/// Puts one turn of each of `total` conversations into LOG, spread over the triggers `t0`, `t1` and so on.
+pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) -> anyhow::Result<()> {
+    let usage = wire::Usage { model: "bench/model".into(), input: 300, output: 20, calls: 1, ..wire::Usage::default() };
+    let record = |number: u64| {
+        let event = EventSeq { epoch: Epoch::from_second(1_790_000_000), seq: number + 1 };
+        let at_ms = 1_790_000_000_000 + i64::try_from(number).unwrap_or_default();
+        let contact = wire::Contact { name: String::new(), email: format!("somebody{}@example.com", number % 1_000), phone: String::new() };
+        let input = wire::Input { text: "order 42 has been paid, what now?".into(), contact: Some(contact), ..wire::Input::default() };
+        let completed =
+            wire::Completed { input: Some(input), reply: "done".into(), usage: vec![usage.clone()], ..wire::Completed::default() };
+        let record = Record {
+            id: RecordId([1; 16]),
+            event,
+            cursor: event.seq,
+            answers: 0,
+            attempt: 0,
+            base: 0,
+            conversation: Conversation { opening: event, opened_at_ms: at_ms, base: 0, turn: 1, settings: 0 },
+            worker: "w0".into(),
+            traceparent: String::new(),
+            received_at_ms: at_ms,
+            revisions: Revisions::default(),
+            cancels: vec![],
+            edits: 0,
+            step: Some(Step::Completed(completed)),
+        };
+        // A token as gateways make them.
+        let session = SessionKey {
+            trigger: format!("t{}", number % triggers).parse().expect("a trigger id"),
+            token: proto::session::token(&number.to_string()),
+        };
+        (subject::log(&session), record.encode())
+    };
+    publish(context, (0..total).map(record)).await
+}
+
+/// Puts so many triggers into the configuration, `t0`, `t1` and so on.
+pub(crate) async fn triggers(context: &Context, total: u64) -> anyhow::Result<()> {
+    let entry = |number: u64| {
+        let secret = Some(SecretDigest::of(&format!("secret-{number}")));
+        let trigger = Trigger {
+            name: format!("Trigger {number}"),
+            secret,
+            ..Trigger::new(format!("t{number}").parse().expect("a trigger id"), Some("bench".parse().expect("a bot id")))
+        };
+        let resource = Resource::Trigger(trigger);
+        (format!("$KV.{}.{}", subject::RESOURCES, resource.key()), resource.encode())
+    };
+    publish(context, (0..total).map(entry)).await
 }
 
 async fn publish(context: &Context, messages: impl Iterator<Item = (String, Bytes)>) -> anyhow::Result<()> {

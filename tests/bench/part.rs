@@ -11,6 +11,7 @@ mod drain;
 mod fair;
 mod growth;
 mod latency;
+mod list;
 mod pair;
 mod recovery;
 
@@ -33,6 +34,8 @@ pub(crate) enum Part {
     Fair,
     /// How much slower it is with a million sessions in the log.
     Growth,
+    /// How long lists take with many triggers and conversations.
+    List,
     /// How soon another worker goes on.
     Recovery,
 }
@@ -54,6 +57,7 @@ impl Part {
             Self::Agent => agent::run(rounds, report).await,
             Self::Fair => fair::run(rounds, report).await,
             Self::Growth => growth::run(rounds, report).await,
+            Self::List => list::run(rounds, report).await,
             Self::Recovery => recovery::run(rounds, report).await,
         }
     }

@@ -107,6 +107,22 @@ impl Stage {
         anyhow::bail!("the gateway does not serve")
     }
 
+    /// Starts a gateway with a token for its lists; its address.
+    pub(crate) fn list_gateway(&self, token: &str) -> anyhow::Result<(Process, SocketAddr)> {
+        let address = SocketAddr::from(([127, 0, 0, 1], cuepoint::server::free_port()?));
+        let (nats, redis, http) = (self.nats.url(), self.redis.url(), address.to_string());
+        let key = self.folder.join("deployment.key");
+        let key = key.to_str().context("a path")?;
+        let flags = ["--nats", &nats, "--redis", &redis, "--http", &http, "--deployment-key-file", key, "--api-token", token];
+        Ok((Process::start("gateway", &flags)?, address))
+    }
+
+    /// Starts a worker that keeps the index and nothing else.
+    pub(crate) fn indexer(&self) -> anyhow::Result<Process> {
+        let (nats, redis) = (self.nats.url(), self.redis.url());
+        Process::start("worker", &["--nats", &nats, "--redis", &redis, "--roles", "index"])
+    }
+
     /// Starts a worker.
     pub(crate) fn worker(&self, system: System, work_ms: u64) -> anyhow::Result<Process> {
         let (nats, redis, work) = (self.nats.url(), self.redis.url(), work_ms.to_string());

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Request, Thought, Turn};
 use worker::budget::{Account, Exceeded, Ledger, Spent};
-use worker::port::{Chance, Clock, Directory, Live, News, Parcel, Plan, Times, Unavailable};
+use worker::port::{Chance, Clock, Directory, Live, News, Parcel, Plan, Times, Unavailable, Wanted};
 
 use crate::world::World;
 
@@ -60,12 +60,20 @@ impl Directory for Actor {
         let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
         let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
         let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
-        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, revisions })
+        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, contact: None, revisions })
     }
 
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
         self.world.pass(&self.me).await;
         Ok(self.plan(id))
+    }
+
+    fn plan_for(&self, id: &TriggerId, _wanted: Wanted<'_>) -> Option<Plan> {
+        self.plan(id)
+    }
+
+    async fn plan_for_at(&self, id: &TriggerId, _wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
+        self.plan_at(id, revisions).await
     }
 }
 

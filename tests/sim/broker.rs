@@ -133,6 +133,29 @@ impl Broker for SimBroker {
         Ok(())
     }
 
+    async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
+        for seq in seqs {
+            self.world.pass(&self.me).await;
+            let mut state = self.world.state();
+            if state.unlucky(60) {
+                return Err(Unavailable("a deletion timed out".into()));
+            }
+            state.delete(*seq);
+            if state.unlucky(60) {
+                return Err(Unavailable("the answer of a deletion was lost".into()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn unbury(&self, _session: &SessionKey, events: &[EventSeq]) -> Result<(), Unavailable> {
+        self.pass().await?;
+        for event in events {
+            self.world.state().dead.remove(&format!("{}:{}", event.epoch, event.seq));
+        }
+        Ok(())
+    }
+
     async fn settle(&self, reply: &Reply, settle: Settle) {
         self.world.pass(&self.me).await;
         let mut state = self.world.state();

@@ -48,7 +48,8 @@ fn every_seed_keeps_every_invariant() {
     println!("{seeds} seeds: {total:?}");
     // A simulation in which nothing goes wrong would prove nothing.
     assert!(total.crashes > seeds && total.refused > 0 && total.lost_answers > 0 && total.wipes > 0 && total.resumed > 0, "{total:?}");
-    assert!(total.in_doubt > 0 && total.dead > 0, "{total:?}");
+    assert!(total.in_doubt > 0 && total.dead > 0 && total.noted > 0, "{total:?}");
+    assert!(total.described > 0 && total.edited > 0 && total.erased > 0 && total.deletions > total.edited, "{total:?}");
 }
 
 #[test]

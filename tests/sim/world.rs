@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use proto::answer::{Answer, Kind};
 use proto::event::Event;
-use proto::id::{Epoch, EventSeq, SessionKey, WorkerId};
+use proto::id::{ConversationId, Epoch, EventSeq, SessionKey, WorkerId};
 use proto::limit;
 use proto::record::{Record, Step};
 use proto::wire;
+use proto::wire::changed::What;
 use proto::wire::outcome::End;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ const WORKERS: usize = 3;
 pub(crate) const SESSIONS: u64 = 4;
 /// How many events each session gets.
 pub(crate) const EVENTS: u64 = 6;
+/// How many changes of conversations somebody asks for.
+const CHANGES: u64 = 24;
 /// How long things go wrong.
 const FAULTS_FOR: Duration = Duration::from_secs(25);
 /// How long everything may take to come to its end after that.
@@ -51,6 +54,13 @@ pub(crate) struct Summary {
     pub(crate) answered: u64,
     pub(crate) unwanted: u64,
     pub(crate) cancelled: u64,
+    pub(crate) noted: u64,
+    pub(crate) late: u64,
+    pub(crate) described: u64,
+    pub(crate) edited: u64,
+    pub(crate) erased: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) deletions: u64,
 }
 
 impl AddAssign for Summary {
@@ -69,6 +79,13 @@ impl AddAssign for Summary {
         self.answered += other.answered;
         self.unwanted += other.unwanted;
         self.cancelled += other.cancelled;
+        self.noted += other.noted;
+        self.late += other.late;
+        self.described += other.described;
+        self.edited += other.edited;
+        self.erased += other.erased;
+        self.unchanged += other.unchanged;
+        self.deletions += other.deletions;
     }
 }
 
@@ -108,6 +125,12 @@ pub(crate) struct State {
     pub(crate) events: BTreeMap<u64, Stored>,
     pub(crate) log: BTreeMap<SessionKey, Vec<Logged>>,
     pub(crate) log_seq: u64,
+    /// The events of each session that ended, and those that waited, whatever became of their records.
+    ends: BTreeMap<SessionKey, Vec<u64>>,
+    waited: BTreeSet<u64>,
+    /// How many changes of conversations were asked for.
+    changes: u64,
+    erased: BTreeSet<(SessionKey, u64)>,
     pub(crate) dead: BTreeSet<String>,
     pub(crate) timers: BTreeMap<(SessionKey, String), (i64, Bytes)>,
     /// The last event or answer that was stored, and events that somebody asked to call off.
@@ -190,8 +213,34 @@ impl State {
         self.store(Inbox::Answer, session, answer.encode());
     }
 
-    fn terminals(&self, session: &SessionKey) -> impl Iterator<Item = &Record> {
-        self.log.get(session).into_iter().flatten().map(|logged| &logged.record).filter(|record| record.is_terminal())
+    fn ended(&self, session: &SessionKey) -> Vec<u64> {
+        self.ends.get(session).cloned().unwrap_or_default()
+    }
+
+    /// What the last record of a session replaces and is not gone; nothing may follow it, and its answer not be acked, before that is.
+    fn left_over(&self, session: &SessionKey) -> Vec<u64> {
+        let log = self.log.get(session).map(Vec::as_slice).unwrap_or_default();
+        let Some((last, earlier)) = log.split_last() else { return Vec::new() };
+        let Some(Step::Changed(changed)) = &last.record.step else { return Vec::new() };
+        let is_left = |logged: &&Logged| match &changed.what {
+            Some(What::Edited(edited)) => logged.seq == edited.of || logged.record.edited().is_some_and(|earlier| earlier.of == edited.of),
+            Some(What::Erased(_)) => logged.record.concerns() == last.record.concerns(),
+            _ => false,
+        };
+        earlier.iter().filter(is_left).map(|logged| logged.seq).collect()
+    }
+
+    /// Takes a record out of the log; never the one that says where its session stands.
+    pub(crate) fn delete(&mut self, seq: u64) {
+        let found = self.log.iter().find(|(_, log)| log.iter().any(|logged| logged.seq == seq));
+        let Some((session, log)) = found else { return };
+        if log.last().is_some_and(|last| last.seq == seq) {
+            return self.violate(format!("the last record {seq} is deleted"));
+        }
+        let session = session.clone();
+        self.summary.deletions += 1;
+        self.say(format!("log {seq} {session} is deleted"));
+        self.log.entry(session).or_default().retain(|logged| logged.seq != seq);
     }
 
     /// Stores a record if the fence holds, and checks what must hold of it.
@@ -205,6 +254,9 @@ impl State {
         self.log_seq += 1;
         self.summary.appends += 1;
         self.check(session, &record);
+        if record.is_terminal() {
+            self.ends.entry(session.clone()).or_default().push(record.event.seq);
+        }
         self.say(format!("log {} {session} event {} {:?} by {}", self.log_seq, record.event.seq, record.step, record.worker));
         self.log.entry(session.clone()).or_default().push(Logged { seq: self.log_seq, record });
         Some(self.log_seq)
@@ -212,10 +264,18 @@ impl State {
 
     fn check(&mut self, session: &SessionKey, record: &Record) {
         let seq = record.event.seq;
-        let committed: Vec<u64> = self.terminals(session).map(|record| record.event.seq).collect();
+        let committed = self.ended(session);
+        let left = self.left_over(session);
+        if !left.is_empty() {
+            self.violate(format!("event {seq} is recorded while {left:?} are not deleted"));
+        }
         let answers = self.log.get(session).and_then(|log| log.last()).map_or(0, |logged| logged.record.answers);
-        if record.answers < answers || (record.answers > answers) != matches!(record.step, Some(Step::Received(_))) {
+        if record.answers < answers || (record.answers > answers) != matches!(record.step, Some(Step::Received(_) | Step::Changed(_))) {
             self.violate(format!("the answers of event {seq} go from {answers} to {}", record.answers));
+        }
+        let opening = record.conversation.opening.seq;
+        if self.erased.contains(&(session.clone(), opening)) {
+            self.violate(format!("event {seq} goes on with the erased conversation {opening}"));
         }
         if committed.contains(&seq) && !record.is_idle() {
             self.violate(format!("I3: event {seq} has a record after its terminal one"));
@@ -232,7 +292,21 @@ impl State {
         }
         match &record.step {
             Some(Step::Resumed(_)) => self.summary.resumed += 1,
-            Some(Step::Suspended(_)) => self.summary.suspended += 1,
+            Some(Step::Suspended(_)) => {
+                self.summary.suspended += 1;
+                self.waited.insert(seq);
+            }
+            Some(Step::Noted(_)) => self.summary.noted += 1,
+            Some(Step::Changed(changed)) => match &changed.what {
+                Some(What::Described(_)) => self.summary.described += 1,
+                Some(What::Edited(_)) => self.summary.edited += 1,
+                Some(What::Erased(_)) => {
+                    self.summary.erased += 1;
+                    self.erased.insert((session.clone(), record.concerns().seq));
+                }
+                _ => self.summary.unchanged += 1,
+            },
+            Some(Step::Failed(step)) if step.code == "CUE0612" => self.summary.late += 1,
             Some(Step::Cancelled(_)) => self.summary.cancelled += 1,
             Some(Step::Received(step)) if step.unwanted => self.summary.unwanted += 1,
             Some(Step::Received(step)) => {
@@ -261,15 +335,18 @@ impl State {
         let Some(stored) = self.events.get(&seq).cloned() else { return };
         let is_committed = match stored.inbox {
             // The record of a turn that waits stands for its event.
-            Inbox::Event => self.log.get(&stored.session).into_iter().flatten().any(|logged| {
-                let is_kept = logged.record.is_terminal() || matches!(logged.record.step, Some(Step::Suspended(_)));
-                is_kept && logged.record.event.seq == seq
-            }),
+            Inbox::Event => self.waited.contains(&seq) || self.ended(&stored.session).contains(&seq),
             Inbox::Answer => self.log.get(&stored.session).into_iter().flatten().any(|Logged { record, .. }| {
                 let is_rest = record.is_terminal() || record.is_idle() || matches!(record.step, Some(Step::Suspended(_)));
                 is_rest && record.answers >= seq
             }),
         };
+        let left = self.left_over(&stored.session);
+        let is_last = stored.inbox == Inbox::Answer
+            && self.log.get(&stored.session).and_then(|log| log.last()).is_some_and(|last| last.record.answers == seq);
+        if is_last && !left.is_empty() {
+            self.violate(format!("answer {seq} is acked while {left:?} are not deleted"));
+        }
         if !is_committed {
             self.violate(format!("I1: event {seq} is acked before it is committed"));
         }
@@ -400,7 +477,15 @@ impl World {
             3 | 4 => "call fail",
             _ => "plain",
         };
-        let event = Event { text: Some(text.into()), ..Event::default() };
+        let mut event = Event { text: Some(text.into()), ..Event::default() };
+        if state.only.is_none() && state.next().is_multiple_of(4) {
+            let settings = wire::Settings { name: "sim".into(), ..wire::Settings::default() };
+            let note = wire::Note { r#type: "user".into(), text: "noted".into(), ..wire::Note::default() };
+            let quiet = state.next().is_multiple_of(2);
+            event.direct = Some(wire::Direct { settings: Some(settings), notes: vec![note], quiet, ..wire::Direct::default() });
+            let last = state.log.get(&session).and_then(|log| log.last()).map(|last| last.record.conversation.opening);
+            event.conversation = last.filter(|opening| opening.seq > 0).map(|event| ConversationId { session: session.clone(), event });
+        }
         let body = event.encode();
         state.say(format!("event {number} {session} {text}"));
         let seq = state.store(Inbox::Event, session.clone(), body);
@@ -429,6 +514,7 @@ impl World {
             matches!(record.step, Some(Step::Suspended(_))).then(|| (session.clone(), record.event.seq))
         });
         let waiting: Vec<_> = suspended.collect();
+        self.change(&mut state);
         for (session, event) in waiting {
             match state.next() % 4_000 {
                 0..10 => state.say_to(session, event, Kind::Said(wire::Said { text: "yes".into() }), "1.0"),
@@ -438,6 +524,29 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// Somebody changes a conversation: what is known of it, a message, or that it is there.
+    fn change(&self, state: &mut State) {
+        if state.only.is_some() || state.changes >= CHANGES || !state.next().is_multiple_of(120) {
+            return;
+        }
+        let sessions: Vec<SessionKey> = state.log.keys().cloned().collect();
+        let picked = usize::try_from(state.next()).unwrap_or(0) % sessions.len().max(1);
+        let Some(session) = sessions.get(picked) else { return };
+        let pick = usize::try_from(state.next()).unwrap_or(0);
+        let log = state.log.get(session).map(Vec::as_slice).unwrap_or_default();
+        let Some(logged) = log.get(pick % log.len().max(1)) else { return };
+        let (opening, seq) = (logged.record.concerns().seq, logged.record.edited().map_or(logged.seq, |edited| edited.of));
+        state.changes += 1;
+        let patch = r#"{"name":"changed"}"#.to_owned();
+        let kind = match state.next() % 6 {
+            0 | 1 => Kind::Describe(wire::Describe { patch }),
+            2 => Kind::Erase(wire::Erase {}),
+            3 => Kind::Edit(wire::Edit { seq, index: 0, remove: true, patch: String::new() }),
+            _ => Kind::Edit(wire::Edit { seq, index: 0, remove: false, patch }),
+        };
+        state.say_to(session.clone(), opening, kind, "");
     }
 
     /// The clock of this world, in milliseconds.
@@ -552,7 +661,7 @@ impl World {
             return Err(format!("I1: {published} events were published, {left:?} did not come to an end"));
         }
         for (seq, stored) in state.events.iter().filter(|(_, stored)| stored.inbox == Inbox::Event) {
-            let ends = state.terminals(&stored.session).filter(|record| record.event.seq == *seq).count();
+            let ends = state.ended(&stored.session).iter().filter(|end| *end == seq).count();
             if ends != 1 {
                 return Err(format!("I3: event {seq} has {ends} terminal records"));
             }

@@ -22,7 +22,7 @@ use worker::ability::{Abilities, Facts, WaitFor};
 use worker::bot::{Bot, Error, Thought, Turn};
 use worker::budget::Spent;
 use worker::port::{
-    Broker, Delivery, Directory, HandOver, NotAppended, Parcel, Plan, Ports, Reply, Settle, Timer, Times, Unavailable, Waiting,
+    Broker, Delivery, Directory, HandOver, NotAppended, Parcel, Plan, Ports, Reply, Settle, Timer, Times, Unavailable, Waiting, Wanted,
 };
 
 /// The point at which the process ends.
@@ -145,6 +145,20 @@ impl Broker for FatalBroker {
         self.inner.bury(subject, id, letter).await
     }
 
+    async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
+        let name = self.fatal.before("delete");
+        let deleted = self.inner.delete(seqs).await;
+        self.fatal.after(&name);
+        deleted
+    }
+
+    async fn unbury(&self, session: &SessionKey, events: &[EventSeq]) -> Result<(), Unavailable> {
+        let name = self.fatal.before("unbury");
+        let deleted = self.inner.unbury(session, events).await;
+        self.fatal.after(&name);
+        deleted
+    }
+
     async fn settle(&self, reply: &Reply, settle: Settle) {
         if settle != Settle::Ack {
             return self.inner.settle(reply, settle).await;
@@ -234,6 +248,14 @@ impl Directory for FatalDirectory {
 
     async fn plan_at(&self, id: &TriggerId, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
         Ok(self.inner.plan_at(id, revisions).await?.map(|plan| self.wrap(plan)))
+    }
+
+    fn plan_for(&self, id: &TriggerId, wanted: Wanted<'_>) -> Option<Plan> {
+        self.inner.plan_for(id, wanted).map(|plan| self.wrap(plan))
+    }
+
+    async fn plan_for_at(&self, id: &TriggerId, wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
+        Ok(self.inner.plan_for_at(id, wanted, revisions).await?.map(|plan| self.wrap(plan)))
     }
 }
 

@@ -14,7 +14,9 @@
 //! - [`filesystem`]: an MCP server that reads and writes files;
 //! - [`time`]: an MCP server that knows the time, by another SDK than the two before;
 //! - [`conformance`]: the test suite of the MCP specification;
-//! - [`smtp`]: a mail server that keeps what it is sent.
+//! - [`sdk`]: the official ChatBotKit SDK;
+//! - [`smtp`]: a mail server that keeps what it is sent;
+//! - [`webhook`]: a receiver of webhooks that checks signatures by the official library.
 
 pub mod aimock;
 pub mod command_line;
@@ -23,5 +25,7 @@ pub mod everything;
 pub mod filesystem;
 pub mod llmock;
 mod process;
+pub mod sdk;
 pub mod smtp;
 pub mod time;
+pub mod webhook;

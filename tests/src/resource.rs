@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use proto::resource::{Bot, Busy, CatchUp, Common, Limits, Resource, SecretDigest, Skillset, State, Trigger};
+use backbone::seal::{self, MasterKey};
+use proto::idempotency::DeploymentKey;
+use proto::resource::{Bot, Busy, CatchUp, Common, Destination, Limits, Resource, SecretDigest, Skillset, State, Trigger, Webhook};
+use proto::wire::destination::To;
 use serde_json::Value;
+
+use crate::peer::webhook::KEY;
+use crate::system::DEPLOYMENT_KEY;
 
 /// The secret of a trigger that was given no other.
 pub const SECRET: &str = "s3cret";
@@ -88,6 +94,12 @@ impl Draft {
         Self(Trigger { common: Common { updated_at_ms, ..self.0.common }, ..self.0 })
     }
 
+    /// Where the ends of its turns are told.
+    #[must_use]
+    pub fn results(self, results: impl IntoIterator<Item = Destination>) -> Self {
+        Self(Trigger { results: results.into_iter().collect(), ..self.0 })
+    }
+
     /// How long a conversation lasts.
     #[must_use]
     pub fn lasting(self, session_duration: Duration) -> Self {
@@ -99,6 +111,19 @@ impl From<Draft> for Resource {
     fn from(draft: Draft) -> Self {
         Self::Trigger(draft.0)
     }
+}
+
+/// A webhook of a trigger, its key sealed as a gateway would seal it.
+pub fn webhook(trigger: &str, id: &str, url: &str) -> Destination {
+    let master = MasterKey::derive(&DeploymentKey::parse(DEPLOYMENT_KEY.as_bytes()).expect("a deployment key")).expect("a master key");
+    let context = outbox::destination::context(&trigger.parse().expect("a trigger id"), id);
+    let key_sealed = seal::seal(&master, &context, KEY).expect("a key can be sealed");
+    Destination { id: id.to_owned(), to: Some(To::Webhook(Webhook { url: url.to_owned(), key_sealed })), ..Destination::default() }
+}
+
+/// A subject that ends of turns are told on.
+pub fn results_on(id: &str, subject: &str) -> Destination {
+    Destination { id: id.to_owned(), to: Some(To::Subject(subject.to_owned())), ..Destination::default() }
 }
 
 fn bot(id: &str, kind: &str, definition: &Value) -> Resource {

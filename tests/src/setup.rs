@@ -24,9 +24,11 @@ pub struct Setup {
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
     pub(crate) followers: usize,
+    pub(crate) access: gateway::config::Access,
     pub(crate) drain_deadline: Duration,
     pub(crate) settings: Option<String>,
     pub(crate) fatal: Option<String>,
+    pub(crate) retries: Vec<Duration>,
 }
 
 impl Setup {
@@ -38,9 +40,11 @@ impl Setup {
             turns: 64,
             body_bytes: limit::BODY_BYTES_MAX,
             followers: gateway::config::Bounds::default().followers,
+            access: gateway::config::Access::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
             settings: None,
             fatal: None,
+            retries: outbox::config::Config::default().retries,
         }
     }
 
@@ -96,10 +100,22 @@ impl Setup {
         Self { fatal: Some(point.into()), ..self }
     }
 
+    /// The pauses between attempts to tell the end of a turn.
+    #[must_use]
+    pub fn retries(self, retries: impl IntoIterator<Item = Duration>) -> Self {
+        Self { retries: retries.into_iter().collect(), ..self }
+    }
+
     /// How many readers may follow a gateway.
     #[must_use]
     pub fn followers(self, followers: usize) -> Self {
         Self { followers, ..self }
+    }
+
+    /// What callers of a gateway are held to; it must be here.
+    #[must_use]
+    pub fn access(self, access: gateway::config::Access) -> Self {
+        Self { access, ..self }
     }
 
     /// How long a clean stop of a worker may take.

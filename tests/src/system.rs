@@ -229,11 +229,14 @@ impl System {
             std::fs::write(&file, text).expect("the scratch directory can be written to");
             file
         });
+        let key = self.scratch.path().join("key");
         let node = match setup.place {
             Place::Here => {
                 let mut config = worker::config::Config::new(nats, redis);
                 config.turns = setup.turns;
                 config.drain_deadline = setup.drain_deadline;
+                config.keys.deployment_key_file = Some(key);
+                config.deliver.retries = setup.retries;
                 config.settings_file = settings;
                 config.egress_allow = vec!["127.0.0.1".parse().expect("an address")];
                 let shutdown = CancellationToken::new();
@@ -246,6 +249,8 @@ impl System {
                 let flags = ["worker", "--nats", &nats.url, "--redis", &redis.url, "--egress-allow", "127.0.0.1"];
                 let flags = flags.into_iter().chain(["--turns", &turns, "--drain-deadline", &deadline]);
                 let mut flags = flags.map(str::to_owned).collect::<Vec<String>>();
+                let retries = setup.retries.iter().map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",");
+                flags.extend(["--deployment-key-file".to_owned(), key.display().to_string(), "--deliver-retries".to_owned(), retries]);
                 flags.extend(settings.into_iter().flat_map(|file| ["--settings".to_owned(), file.display().to_string()]));
                 flags.extend(setup.fatal.into_iter().flat_map(|point| ["--fatal".to_owned(), point]));
                 Node::child(&self.node, &flags).await
@@ -268,8 +273,10 @@ impl System {
                     api_token: None,
                     api_token_file: Some(token),
                     deployment_key_file: key,
+                    master_key_file: None,
                     body_bytes: setup.body_bytes,
                     bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
+                    access: setup.access.clone(),
                 };
                 let shutdown = CancellationToken::new();
                 let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");

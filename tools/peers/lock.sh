@@ -25,5 +25,8 @@ python() {
 
 python requirements
 python llama --no-deps
+python api
 # Without `resolved` the list names no host: each takes the packages from the registry that it is set to.
-npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
+for list in . spectral; do
+    (cd "$list" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error)
+done

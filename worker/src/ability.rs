@@ -48,6 +48,12 @@ impl Facts {
             named: named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         }
     }
+
+    /// The same, of a conversation that is held with a contact of this id.
+    pub fn with_contact(mut self, id: &str) -> Self {
+        self.named.insert("CONTACT_ID".to_owned(), id.to_owned());
+        self
+    }
 }
 
 /// That a call needs somebody outside first.

@@ -16,11 +16,15 @@ use proto::message::Message;
 use proto::resource::{self, Limits, Skillset};
 use proto::wire::{self, Call, Doubt, Input, Outcome};
 
+use self::execute::Executor;
+use self::extension::{Execute, Extension};
 use crate::ability::toolbox::{Toolbox, Workshop};
 use crate::ability::{Abilities, Facts};
 use crate::budget::Spent;
 
 mod agent;
+mod execute;
+pub(crate) mod extension;
 pub mod limits;
 mod node;
 mod rules;
@@ -207,34 +211,74 @@ pub struct Made {
 
 /// Makes a bot from its definition and its skillset, where it names one.
 pub fn make(bot: &resource::Bot, skillset: Option<&Skillset>, kit: &Kit) -> Result<Made, DefinitionError> {
+    extended(bot, skillset, &Extension::default(), kit)
+}
+
+/// The same, with what one turn has besides.
+pub(crate) fn extended(
+    bot: &resource::Bot,
+    skillset: Option<&Skillset>,
+    extension: &Extension,
+    kit: &Kit,
+) -> Result<Made, DefinitionError> {
     if bot.kind != AGENT {
         return Ok(Made { bot: simple(bot)?, abilities: Arc::clone(&kit.standard) });
     }
-    let definition = agent::read(&bot.definition)?;
-    let toolbox = match (&definition.skillset, skillset) {
+    let mut definition = agent::read(&bot.definition)?;
+    definition.extend(extension);
+    let own = match (&definition.skillset, skillset) {
         (None, _) => None,
-        (Some(_), Some(skillset)) => {
-            let workshop = kit.workshop.clone();
-            let toolbox = Toolbox::new(read_skillset(skillset)?, definition.asks_leave, workshop);
-            Some(Arc::new(toolbox.map_err(|reason| DefinitionError::Invalid { path: "skillset".to_owned(), reason })?))
-        }
-        (Some(id), None) => {
-            return Err(DefinitionError::Invalid { path: "skillset".to_owned(), reason: format!("the skillset {id} does not exist") });
+        (Some(_), Some(skillset)) => Some(skillset_definition(skillset)?),
+        (Some(id), None) => return Err(in_skillset(format!("the skillset {id} does not exist"))),
+    };
+    let toolbox = match extension.skillset(own) {
+        None => None,
+        Some(set) => {
+            let set = skillset::set::Skillset::parse(set).map_err(|errors| in_skillset(errors.to_string()))?;
+            let toolbox = Toolbox::new(set, definition.asks_leave, kit.workshop.clone());
+            Some(Arc::new(toolbox.map_err(in_skillset)?))
         }
     };
     let abilities = toolbox.as_ref().map_or_else(|| Arc::clone(&kit.standard), |toolbox| Arc::clone(toolbox) as Arc<dyn Abilities>);
     Ok(Made { bot: Arc::new(agent::Agent::new(definition, toolbox, kit)?), abilities })
 }
 
+fn in_skillset(reason: String) -> DefinitionError {
+    DefinitionError::Invalid { path: "skillset".to_owned(), reason }
+}
+
+/// Makes what carries one call out, by its ability's skillset.
+pub(crate) fn executor(skillset: &Skillset, execute: &Execute, kit: &Kit) -> Result<Made, DefinitionError> {
+    let invalid = |reason: String| DefinitionError::Invalid { path: "execute".to_owned(), reason };
+    let mut set = skillset_definition(skillset)?;
+    let raw: serde_json::Value = serde_json::from_str(&skillset.definition).unwrap_or_default();
+    let has_id =
+        |index: usize| raw.pointer(&format!("/abilities/{index}/id")).and_then(serde_json::Value::as_str) == Some(&execute.ability_id);
+    let named = |(index, ability): (usize, &skillset::ability::Definition)| has_id(index) || ability.name == execute.ability_id;
+    let index = set.abilities.iter().enumerate().position(named);
+    let index = index.ok_or_else(|| invalid(format!("the skillset {} has no ability {}", skillset.id, execute.ability_id)))?;
+    set.abilities = set.abilities.into_iter().skip(index).take(1).collect();
+    let set = skillset::set::Skillset::parse(set).map_err(|errors| invalid(errors.to_string()))?;
+    let function = set.functions().into_iter().next();
+    let function = function.ok_or_else(|| invalid(format!("the ability {} is disabled", execute.ability_id)))?;
+    let arguments = execute::arguments(execute.input.as_deref().unwrap_or_default(), &function.parameters).map_err(invalid)?;
+    let toolbox = Toolbox::new(set, false, kit.workshop.clone()).map_err(invalid)?;
+    Ok(Made { bot: Arc::new(Executor { function: function.name, arguments }), abilities: Arc::new(toolbox) })
+}
+
 /// Reads the abilities of a skillset.
 pub fn read_skillset(skillset: &Skillset) -> Result<skillset::set::Skillset, DefinitionError> {
+    let invalid = |errors: skillset::set::Errors| DefinitionError::Invalid { path: String::new(), reason: errors.to_string() };
+    skillset::set::Skillset::parse(skillset_definition(skillset)?).map_err(invalid)
+}
+
+fn skillset_definition(skillset: &Skillset) -> Result<skillset::set::Definition, DefinitionError> {
     let invalid = |reason: String| DefinitionError::Invalid { path: String::new(), reason };
     if skillset.definition.len() > DEFINITION_BYTES_MAX {
         let bytes = skillset.definition.len();
         return Err(invalid(format!("the definition has {bytes} bytes, at most {DEFINITION_BYTES_MAX} are taken")));
     }
-    let definition: skillset::set::Definition = serde_json::from_str(&skillset.definition).map_err(|error| invalid(error.to_string()))?;
-    skillset::set::Skillset::parse(definition).map_err(|errors| invalid(errors.to_string()))
+    serde_json::from_str(&skillset.definition).map_err(|error| invalid(error.to_string()))
 }
 
 /// Checks a definition, as far as that can be done without a deployment.

@@ -8,7 +8,7 @@ use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
 
-use crate::role::{self, Role};
+use crate::role::Role;
 use crate::settings::{self, Settings};
 
 /// All settings of a worker.
@@ -20,8 +20,8 @@ pub struct Config {
     /// Where Redis is.
     #[command(flatten)]
     pub redis: config::Redis,
-    /// What it does.
-    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_value = "turns,index,deliver")]
+    /// What this process does: `turns`, `index` (keeps the lists), `deliver` (tells where turns' ends are wanted).
+    #[arg(long, env = "CUEPOINT_ROLES", value_delimiter = ',', default_values_t = Role::ALL)]
     pub roles: Vec<Role>,
     /// How many turns run at once.
     #[arg(long, env = "CUEPOINT_TURNS", default_value_t = limit::TURNS_MAX)]
@@ -35,6 +35,12 @@ pub struct Config {
     /// The same, for a worker that is started from within a program.
     #[arg(skip)]
     pub settings: Option<Settings>,
+    /// What is sealed is read with these.
+    #[command(flatten)]
+    pub keys: config::Keys,
+    /// How ends of turns are delivered.
+    #[command(flatten)]
+    pub deliver: outbox::config::Config,
     /// How long a clean shutdown may take; Kubernetes' grace period must be longer.
     #[arg(long, env = "CUEPOINT_DRAIN_DEADLINE", value_parser = humantime::parse_duration, default_value = "25s")]
     pub drain_deadline: Duration,
@@ -46,11 +52,13 @@ impl Config {
         Self {
             nats,
             redis,
-            roles: role::ALL.to_vec(),
+            roles: Role::ALL.to_vec(),
             turns: limit::TURNS_MAX,
             egress_allow: Vec::new(),
             settings_file: None,
             settings: None,
+            keys: config::Keys::default(),
+            deliver: outbox::config::Config::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
         }
     }
@@ -64,15 +72,25 @@ impl Config {
         }
     }
 
+    /// Whether this process does something.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
     /// All faults that the settings have together.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
         if self.turns == 0 || self.turns > limit::MAILBOXES_MAX {
             faults.push(format!("--turns {} must be between 1 and {}", self.turns, limit::MAILBOXES_MAX));
         }
+        if self.roles.is_empty() {
+            faults.push("--roles must name at least one of turns, index and deliver".to_owned());
+        }
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());
         }
+        faults.extend(self.keys.master().err().map(|error| error.to_string()));
+        faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 }

@@ -19,6 +19,11 @@ pub struct Arrival {
     pub fence: u64,
 }
 
+/// The conversation of a turn whose event is for a certain one: it must be the last, however long it lasts.
+pub fn named(last: Option<Conversation>, opening: EventSeq) -> Option<Conversation> {
+    last.filter(|last| last.opening == opening).map(|last| Conversation { turn: last.turn + 1, ..last })
+}
+
 /// The conversation of the next turn, after the one of the last turn.
 pub fn next(last: Option<Conversation>, arrival: Arrival, duration: Duration) -> Conversation {
     let lasts_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -34,7 +39,7 @@ mod tests {
 
     use proto::id::{Epoch, EventSeq};
 
-    use super::{Arrival, next};
+    use super::{Arrival, named, next};
 
     fn arrival(seq: u64, at_ms: i64) -> Arrival {
         Arrival { event: EventSeq { epoch: Epoch::from_second(1), seq }, at_ms, fence: seq * 10 }
@@ -54,5 +59,13 @@ mod tests {
     fn no_duration_means_no_reuse_even_within_a_millisecond() {
         let first = next(None, arrival(1, 500), Duration::ZERO);
         assert_eq!(next(Some(first), arrival(2, 500), Duration::ZERO).opening.seq, 2);
+    }
+
+    #[test]
+    fn an_event_for_a_conversation_goes_on_with_it_as_long_as_it_is_the_last() {
+        let first = next(None, arrival(1, 500), Duration::ZERO);
+        assert_eq!(named(Some(first), first.opening).map(|conversation| conversation.turn), Some(2));
+        assert_eq!(named(Some(first), arrival(2, 0).event), None);
+        assert_eq!(named(None, first.opening), None);
     }
 }

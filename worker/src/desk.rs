@@ -23,7 +23,7 @@ use crate::gate::{Gates, Narrow};
 use crate::mailbox::hold::{Held, Hold, Taken};
 use crate::mailbox::{Lease, Mailbox};
 use crate::pause::{self, PutOff};
-use crate::port::{Claim, Delivery, HandOver, Inbox, Ports, Reply, Settle, Waiting};
+use crate::port::{Claim, Delivery, HandOver, Inbox, Plan, Ports, Reply, Settle, Waiting};
 
 /// How often a delivery is passed on before the broker is asked to bring it again.
 const HOPS_MAX: u8 = 3;
@@ -124,7 +124,12 @@ impl Desk {
 
     /// The gates that a turn of a trigger goes through.
     pub(crate) fn gates_of(&self, trigger: &TriggerId) -> Vec<Narrow> {
-        let Some(plan) = self.ports.directory.plan(trigger) else { return Vec::new() };
+        self.ports.directory.plan(trigger).map(|plan| self.gates_for(&plan)).unwrap_or_default()
+    }
+
+    /// The gates that a turn goes through by what it goes by.
+    pub(crate) fn gates_for(&self, plan: &Plan) -> Vec<Narrow> {
+        let trigger = &plan.trigger.id;
         let width = |turns: u32| usize::try_from(turns).ok().filter(|turns| *turns > 0);
         let own = width(plan.trigger.limits.turns).unwrap_or_else(|| self.gates.share());
         let mut gates = vec![Narrow { name: format!("trigger:{trigger}"), width: own }];

@@ -14,7 +14,7 @@ use std::time::Duration;
 use proto::id::EventSeq;
 use proto::limit;
 use proto::record::Conversation;
-use proto::wire::{Input, Received};
+use proto::wire::{Input, Received, Settings};
 use tokio::time::Instant;
 
 use crate::desk::Desk;
@@ -28,10 +28,13 @@ use crate::transcript::Transcript;
 mod append;
 mod attend;
 mod carry;
+mod change;
 mod collect;
 mod effect;
 mod end;
+mod erase;
 mod hear;
+mod known;
 pub mod letter;
 mod resume;
 mod suspend;
@@ -70,6 +73,10 @@ pub(crate) struct Drain<'a> {
     cancels: Vec<u64>,
     /// The log sequence of the session's last record with an edit of a message.
     edits: u64,
+    /// Where what is known of a conversation stands, by the event that opened it, where this drain wrote it.
+    settings: Option<(EventSeq, u64)>,
+    /// What is known of the conversation, by its place in the log.
+    known: Option<(u64, Arc<Settings>)>,
     /// When the last turn ended, by the broker's clock, where that is known.
     closed_at_ms: Option<i64>,
     /// Events that become one turn with the next.
@@ -80,6 +87,8 @@ pub(crate) struct Drain<'a> {
     heard: Vec<Received>,
     /// The place of a running turn.
     place: Option<Place>,
+    /// Whether that place is behind the gates of a conversation's own bot.
+    is_place_special: bool,
     conversation: Option<Conversation>,
     transcript: Option<Transcript>,
     is_first_turn: bool,
@@ -102,11 +111,14 @@ impl<'a> Drain<'a> {
             base: 0,
             cancels: Vec::new(),
             edits: 0,
+            settings: None,
+            known: None,
             closed_at_ms: None,
             merged: Vec::new(),
             is_open: false,
             heard: Vec::new(),
             place: None,
+            is_place_special: false,
             conversation: None,
             transcript: None,
             is_first_turn: true,
@@ -163,6 +175,7 @@ impl<'a> Drain<'a> {
     async fn enter(&mut self) -> Result<(), Stop> {
         let gates = self.desk.gates_of(&self.mailbox.session.trigger);
         self.place = Some(self.desk.gates.enter(&gates).await.map_err(|_| Stop::Release)?);
+        self.is_place_special = false;
         Ok(())
     }
 
@@ -189,7 +202,7 @@ impl<'a> Drain<'a> {
             position::Void::Newer => Stop::Drop("the log is of a newer epoch"),
             position::Void::Unknown => Stop::Drop("the log has a step of a later version"),
         })?;
-        let Position { fence, cursor, answers, base, cancels, edits, conversation, closed_at_ms, merged, end } = position;
+        let Position { fence, cursor, answers, base, cancels, edits, conversation, closed_at_ms, merged, end, unfinished } = position;
         self.fence = fence;
         self.fence_at = fence_at;
         self.cursor = cursor;
@@ -201,6 +214,10 @@ impl<'a> Drain<'a> {
         self.closed_at_ms = closed_at_ms;
         self.merged = merged;
         self.conversation = conversation;
+        self.settings = None;
+        if let Some(changed) = unfinished {
+            Box::pin(self.delete_changed(&changed)).await?;
+        }
         self.settle().await;
         Ok(end)
     }

@@ -1,7 +1,8 @@
 //! Takes events from the broker, runs their turns in order, one owner a session, and commits them.
 //!
 //! In reading order:
-//! - [`config`], [`role`] and [`service`]: how a worker is started and stopped, and what it does;
+//! - [`config`] and [`service`]: how a worker is started and stopped;
+//! - [`role`]: what a worker does beside turns;
 //! - [`port`]: the seams: broker, leases, directory, clock, chance, tasks;
 //! - [`desk`]: where deliveries arrive and find their session's mailbox;
 //! - [`mailbox`]: what one session's owner shares between delivery, renewal and drain;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
 use proto::resource::Trigger;
-use proto::wire::{Alarm, Call, Outcome};
+use proto::wire::{Alarm, Call, Outcome, Settings};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -143,6 +143,10 @@ pub trait Broker: Send + Sync {
     async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended>;
     /// Stores a dead letter once under an id.
     async fn bury(&self, subject: String, id: String, letter: Bytes) -> Result<(), Unavailable>;
+    /// Deletes records of the log so that their bytes are gone; one that is gone already is no fault.
+    async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable>;
+    /// Deletes the dead letters of a session's events in the same way.
+    async fn unbury(&self, session: &SessionKey, events: &[EventSeq]) -> Result<(), Unavailable>;
     /// Settles a delivery.
     async fn settle(&self, reply: &Reply, settle: Settle);
     /// Offers a delivery to another worker.
@@ -239,6 +243,26 @@ pub trait Directory: Send + Sync {
     fn plan(&self, id: &TriggerId) -> Option<Plan>;
     /// What a turn that began at these revisions goes by; the newest where they are no longer kept.
     async fn plan_at(&self, id: &TriggerId, revisions: Revisions) -> Result<Option<Plan>, Unavailable>;
+    /// What a turn goes by that wants more than its trigger says.
+    fn plan_for(&self, id: &TriggerId, wanted: Wanted<'_>) -> Option<Plan>;
+    /// The same, for a turn that began at these revisions.
+    async fn plan_for_at(&self, id: &TriggerId, wanted: Wanted<'_>, revisions: Revisions) -> Result<Option<Plan>, Unavailable>;
+}
+
+/// What a turn goes by beside its trigger.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// What is known of its conversation.
+    pub settings: Option<&'a Settings>,
+    /// What this turn has beside the bot's own, as JSON; empty where nothing.
+    pub extensions: &'a str,
+}
+
+impl Wanted<'_> {
+    /// Whether the trigger says all.
+    pub fn is_plain(&self) -> bool {
+        self.extensions.is_empty() && self.settings.is_none_or(|settings| settings.bot.is_empty() && settings.definition.is_empty())
+    }
 }
 
 /// What a turn goes by, from its beginning to its end.
@@ -252,6 +276,8 @@ pub struct Plan {
     pub answerer: String,
     /// What it may do.
     pub abilities: Arc<dyn Abilities>,
+    /// The contact whom the event alone is for, by its id, where it names one.
+    pub contact: Option<String>,
     /// The versions of all that.
     pub revisions: Revisions,
 }

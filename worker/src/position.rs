@@ -3,7 +3,8 @@
 use backbone::journal::Entry;
 use proto::id::Epoch;
 use proto::record::{Conversation, Record, Step};
-use proto::wire::Input;
+use proto::wire::changed::What;
+use proto::wire::{Changed, Input};
 
 /// What stands at the end of a session's log.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Position {
     pub merged: Vec<Input>,
     /// What stands at the end.
     pub end: End,
+    /// A change whose deletions are not known to be done: nothing follows it.
+    pub unfinished: Option<Box<Changed>>,
 }
 
 /// Why a mailbox cannot go on from the last record.
@@ -73,11 +76,12 @@ pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
         answers: if is_current { record.answers } else { 0 },
         base,
         cancels: if is_current { record.cancels.clone() } else { Vec::new() },
-        edits: record.edits,
-        conversation: conversation(&record),
+        edits: record.edits_at(seq),
+        conversation: conversation(&record, seq),
         closed_at_ms: record.is_terminal().then_some(at_ms),
         merged: merged(&record),
         end: End::Closed,
+        unfinished: unfinished(&record),
     };
     let end = match (is_closed, is_current) {
         (true, _) => End::Closed,
@@ -91,10 +95,18 @@ pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
 /// The conversation that the next turn may go on with; a record before the first turn has none.
 ///
 /// An event that goes into a later one's turn does not count as a turn.
-fn conversation(record: &Record) -> Option<Conversation> {
+fn conversation(record: &Record, seq: u64) -> Option<Conversation> {
     let of = record.conversation;
     let turn = if matches!(record.step, Some(Step::Merged(_))) { of.turn.saturating_sub(1) } else { of.turn };
-    (of.opening.seq > 0).then_some(Conversation { turn, ..of })
+    (of.opening.seq > 0).then_some(Conversation { turn, settings: record.settings_at(seq), ..of })
+}
+
+/// What was changed by the record, where something is to be deleted on its account.
+fn unfinished(record: &Record) -> Option<Box<Changed>> {
+    match &record.step {
+        Some(Step::Changed(changed)) if matches!(changed.what, Some(What::Edited(_) | What::Erased(_))) => Some(Box::new(changed.clone())),
+        _ => None,
+    }
 }
 
 fn merged(record: &Record) -> Vec<Input> {
@@ -153,6 +165,17 @@ mod tests {
         let open = of(Some(entry(5, started())), epoch).unwrap();
         assert_eq!((open.cursor, open.base), (8, 30));
         assert!(matches!(open.end, End::Open(_)));
+    }
+
+    #[test]
+    fn a_change_that_deletes_is_unfinished_while_nothing_follows_it() {
+        let epoch = Epoch::from_second(5);
+        let changed = |what| Step::Changed(wire::Changed { answer: None, what: Some(what) });
+        let edited = of(Some(entry(5, changed(wire::changed::What::Edited(wire::Edited::default())))), epoch).unwrap();
+        assert_eq!((edited.unfinished.is_some(), edited.edits), (true, 40));
+        let refused = of(Some(entry(5, changed(wire::changed::What::Refused(String::new())))), epoch).unwrap();
+        assert_eq!((refused.unfinished, refused.edits), (None, 0));
+        assert_eq!(of(Some(entry(5, completed())), epoch).unwrap().unfinished, None);
     }
 
     #[test]

@@ -16,7 +16,9 @@ use egress::policy::Policy;
 use mcp::pool::Pool;
 use model::jitter::Seeded;
 use model::providers::Providers;
+use outbox::service::Parts;
 use proto::id::WorkerId;
+use proto::worker::Card;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +37,8 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::keeper::Keeper;
 use crate::pause;
-use crate::port::{Leases as _, Ports, Tasks};
-use crate::role::Role;
+use crate::port::{Clock as _, Leases as _, Ports, Tasks};
+use crate::role::{self, Role};
 use crate::roster::Roster;
 use crate::settings::Settings;
 use crate::upkeep;
@@ -72,6 +74,8 @@ pub struct Running {
     client: Client,
     leases: Arc<RedisLeases>,
     offers: CancellationToken,
+    /// Cancelled once nothing is being sent any more.
+    deliver_ended: CancellationToken,
     /// Cancelled once the intake has given back what it had not begun.
     intake_ended: CancellationToken,
     drain_deadline: Duration,
@@ -91,11 +95,15 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     let allow = [config.egress_allow.as_slice(), &settings.egress_allow].concat();
     let egress = Egress::new(Policy { allow }).map_err(Error::Abilities)?;
-    let kit = kit(settings, egress, &client)?;
+    let key = config.keys.master().map_err(|error| Error::Config(vec![error.to_string()]))?;
     let tasks = Tasks::default();
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
+    let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
+    let kit = kit(settings, egress.clone(), &client)?;
+    let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
+    let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
@@ -109,13 +117,23 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
-    if config.roles.contains(&Role::Turns) {
+    if config.has(Role::Turns) {
         take_turns(&desk, &client, &catalogue, (&offers, &intake_ended));
     } else {
         intake_ended.cancel();
     }
+    if config.has(Role::Index) {
+        role::index::start(&tasks, &id, (&client, &redis, &catalogue), shutdown.clone());
+    }
+    let shown = Card {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        roles: config.roles.iter().map(ToString::to_string).collect(),
+        turns: config.turns,
+        started_at: SystemClock.now_ms(),
+    };
+    role::card::start(&tasks, id.clone(), (redis, Arc::new(SystemClock)), shown, shutdown);
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, intake_ended, drain_deadline: config.drain_deadline })
+    Ok(Running { id, desk, client, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
 }
 
 /// Starts what a worker does for turns and for what belongs to their time.
@@ -142,6 +160,24 @@ fn take_turns(desk: &Arc<Desk>, client: &Client, catalogue: &Catalogue, (offers,
         }
         intake::run(client, desk, shutdown).await;
     });
+}
+
+/// The end of something that was never begun.
+fn ended() -> CancellationToken {
+    let ended = CancellationToken::new();
+    ended.cancel();
+    ended
+}
+
+/// Starts the role `deliver`; what it returns is cancelled once the role has ended.
+fn deliver(parts: Parts, config: outbox::config::Config, tasks: &Tasks, shutdown: CancellationToken) -> CancellationToken {
+    let ended = CancellationToken::new();
+    let ends = ended.clone().drop_guard();
+    tasks.spawn(async move {
+        let _ends = ends;
+        outbox::service::run(parts, config, shutdown).await;
+    });
+    ended
 }
 
 /// What bots are made with.
@@ -180,6 +216,7 @@ impl Running {
         let deadline = Instant::now() + self.drain_deadline;
         drop(tokio::time::timeout_at(deadline, self.intake_ended.cancelled()).await);
         let left = self.desk.drained(deadline).await;
+        drop(tokio::time::timeout_at(deadline, self.deliver_ended.cancelled()).await);
         self.offers.cancel();
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acks may not have reached the broker");

@@ -3,17 +3,16 @@
 //! A letter is named by its sequence in the stream DEAD. Replaying one publishes its bytes again as
 //! a new event at the end of its session; the letter stays.
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use backbone::direct::{self, Stored};
-use backbone::publish;
+use backbone::letter::{self, Letter};
 use clap::{Args, Subcommand};
 use prost::Message as _;
-use proto::id::{EventSeq, Receipt, SessionKey, TriggerId};
+use proto::id::{Receipt, SessionKey};
 use proto::idempotency::hex;
-use proto::limit::{PUBLISH_DEADLINE, READ_BATCH_MAX};
+use proto::limit::READ_BATCH_MAX;
+use proto::subject;
 use proto::wire::DeadLetter;
-use proto::{header, subject};
 
 use super::Error;
 use crate::output;
@@ -49,34 +48,18 @@ enum Action {
 /// Why a letter is not replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// No such letter.
-    #[error("there is no letter {0}: `cuepoint dead list` names them all")]
-    Missing(u64),
-    /// The bytes are not a letter.
-    #[error("the letter {0} cannot be read")]
-    Unreadable(u64, #[source] prost::DecodeError),
-    /// It came on a subject that no event can lie on.
-    #[error("the letter {id} came on {subject:?}, which names no trigger and session: publish its bytes to event.TRIGGER.SESSION instead")]
-    Subject {
-        /// The letter.
-        id: u64,
-        /// The subject.
-        subject: String,
-    },
-    /// Its trigger does not exist.
-    #[error("the letter {id} came for the trigger {trigger}, which does not exist: create it first")]
-    Trigger {
-        /// The letter.
-        id: u64,
-        /// The trigger.
-        trigger: TriggerId,
-    },
+    /// The letter itself is why.
+    #[error(transparent)]
+    Letter(#[from] letter::Error),
     /// The configuration cannot be read.
     #[error("cannot read the configuration")]
     Configuration(#[source] async_nats::Error),
-    /// The broker did not take it.
-    #[error("the letter {0} was not published")]
-    Publish(u64, #[source] publish::Error),
+}
+
+impl From<letter::Error> for Error {
+    fn from(error: letter::Error) -> Self {
+        ReplayError::from(error).into()
+    }
 }
 
 /// Does the action.
@@ -84,9 +67,9 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     let (client, context) = options.broker.streams().await?;
     match options.action {
         Action::List => list(&client).await,
-        Action::Show { id } => show(id, &find(&client, id).await?),
+        Action::Show { id } => show(id, &letter::find(&client, id).await?.content),
         Action::Replay { id } => {
-            let receipt = replay(&client, &context, id, find(&client, id).await?).await?;
+            let receipt = replay(&client, &context, letter::find(&client, id).await?).await?;
             Ok(output::line(format!("receipt {receipt}"))?)
         }
     }
@@ -119,11 +102,6 @@ fn line(stored: Stored) -> String {
     }
 }
 
-async fn find(client: &async_nats::Client, id: u64) -> Result<DeadLetter, Error> {
-    let stored = direct::at(client, subject::DEAD_STREAM, id).await.map_err(read)?.ok_or(ReplayError::Missing(id))?;
-    Ok(DeadLetter::decode(stored.body).map_err(|source| ReplayError::Unreadable(id, source))?)
-}
-
 fn show(id: u64, letter: &DeadLetter) -> Result<(), Error> {
     output::line(format!("letter     {id}"))?;
     output::line(format!("code       {}", letter.code))?;
@@ -143,28 +121,21 @@ fn show(id: u64, letter: &DeadLetter) -> Result<(), Error> {
     Ok(())
 }
 
-async fn replay(client: &async_nats::Client, context: &Context, id: u64, letter: DeadLetter) -> Result<Receipt, Error> {
-    let session = subject::session_of_event(&letter.subject).ok_or_else(|| ReplayError::Subject { id, subject: letter.subject.clone() })?;
-    if !exists(context, &session).await.map_err(ReplayError::Configuration)? {
-        return Err(ReplayError::Trigger { id, trigger: session.trigger }.into());
+async fn replay(client: &async_nats::Client, context: &Context, found: Letter) -> Result<Receipt, Error> {
+    let Letter { id, content: letter, .. } = found;
+    let meant = letter::meant(id, &letter)?;
+    if !exists(context, meant.session()).await.map_err(ReplayError::Configuration)? {
+        return Err(letter::Error::Trigger { id, trigger: meant.session().trigger.clone() }.into());
     }
-    let nonce = hex(&backbone::chance::bytes::<8>());
-    let mut headers = HeaderMap::new();
-    for name in [header::CONTENT_TYPE, header::TRACEPARENT] {
-        if let Some(value) = letter.headers.get(name).filter(|value| !value.contains(char::is_control)) {
-            headers.insert(name, value.as_str());
-        }
-    }
-    headers.insert(header::MESSAGE_ID, format!("{}:{}:{nonce}", letter.epoch, letter.event));
-    let stored = publish::confirmed(client, letter.subject, Some(headers), letter.body, PUBLISH_DEADLINE)
-        .await
-        .map_err(|source| ReplayError::Publish(id, source))?;
-    let foreign = || ReplayError::Publish(id, publish::Error::Refused(format!("{} took it, which is no stream of events", stored.stream)));
-    let epoch = subject::epoch_of_stream(&stored.stream).ok_or_else(foreign)?;
-    Ok(Receipt { session, event: EventSeq { epoch, seq: stored.seq } })
+    let message_id = letter::fresh_id(&letter);
+    Ok(letter::replay(client, id, letter, &meant, message_id).await?)
 }
 
 async fn exists(context: &Context, session: &SessionKey) -> Result<bool, async_nats::Error> {
+    // Conversations without a trigger have none to miss.
+    if session.trigger.as_str() == subject::DIRECT {
+        return Ok(true);
+    }
     let bucket = context.get_key_value(subject::RESOURCES).await?;
     Ok(bucket.get(format!("trigger.{}", session.trigger)).await?.is_some())
 }

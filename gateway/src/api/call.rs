@@ -80,6 +80,7 @@ fn fault(path: String, error: serde_json::Error) -> ApiError {
         return ApiError::new(Code::BodyMalformed, format!("the body is not JSON: {error}"));
     }
     let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned();
     if let Some(name) = quoted_after(&text, "unknown field `") {
         // The path ends before or with the name, by how the field was met.
         let parent = path.strip_suffix(name).unwrap_or(&path).trim_end_matches(['.', '?']);

@@ -23,6 +23,7 @@ use crate::api_error::ApiError;
 use crate::auth;
 use crate::body::Reader;
 use crate::door::Door;
+use crate::rate::{Standing, policy};
 
 /// What varies in a path.
 type Places = Result<Path<HashMap<String, String>>, PathRejection>;
@@ -31,6 +32,7 @@ type Places = Result<Path<HashMap<String, String>>, PathRejection>;
 #[derive(Clone)]
 struct Rule {
     access: Access,
+    path: &'static str,
     takes_body: bool,
     bytes_max: usize,
     handler: Handler,
@@ -42,7 +44,13 @@ pub(crate) fn route(operation: &Operation) -> MethodRouter<Arc<Door>> {
         Run::Raw(route) => return route.clone(),
         Run::Call(handler) => Arc::clone(handler),
     };
-    let rule = Rule { access: operation.access, takes_body: operation.method == Method::Post, bytes_max: operation.bytes_max, handler };
+    let rule = Rule {
+        access: operation.access,
+        path: operation.path,
+        takes_body: operation.method == Method::Post,
+        bytes_max: operation.bytes_max,
+        handler,
+    };
     let run = move |State(door): State<Arc<Door>>, places: Places, request: Request| {
         let rule = rule.clone();
         async move { run(door, rule, places, request).await }
@@ -63,8 +71,11 @@ async fn run(door: Arc<Door>, rule: Rule, places: Places, request: Request) -> R
     let mut reader = Reader::new(body);
     let expects = parts.headers.contains_key(EXPECT);
     match admitted(&door, &rule, places, parts, (&mut reader, memory)).await {
-        Ok(call) => match (rule.handler)(call).await {
-            Ok(response) => response,
+        Ok((call, standings)) => match (rule.handler)(call).await {
+            Ok(mut response) => {
+                policy::tell(response.headers_mut(), &standings);
+                response
+            }
             Err(error) => door.refuse(error),
         },
         Err(error) => {
@@ -83,17 +94,18 @@ async fn admitted(
     places: Places,
     parts: Parts,
     (reader, memory): (&mut Reader, Option<OwnedSemaphorePermit>),
-) -> Result<Call, ApiError> {
+) -> Result<(Call, Vec<Standing>), ApiError> {
     let places = places.map(|Path(places)| places).unwrap_or_default();
     let id = places.get("id").map_or("", String::as_str);
-    let caller = auth::admit(door, rule.access, id, &parts.headers).await?;
+    let asked = auth::Asked { access: rule.access, path: rule.path, id };
+    let (caller, standings) = auth::admit(door, asked, &parts.headers).await?;
     let body = if rule.takes_body {
         is_json(&parts.headers)?;
         reader.read(rule.bytes_max).await?
     } else {
         Bytes::new()
     };
-    Ok(Call { door: Arc::clone(door), caller, places, uri: parts.uri, headers: parts.headers, body, memory })
+    Ok((Call { door: Arc::clone(door), caller, places, uri: parts.uri, headers: parts.headers, body, memory }, standings))
 }
 
 /// A form of a browser cannot send JSON without being asked by a page of the same origin.

@@ -13,15 +13,14 @@ use std::time::Duration;
 use backbone::direct;
 use backbone::journal::{self, Entry};
 use proto::id::EventSeq;
-use proto::message;
 use proto::record::{Record, RecordId};
 use proto::status::Status;
+use proto::{ending, message};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::ear::{Ear, Memory, News};
-use super::ending;
 use super::format::{Format, Piece};
 use super::outlet::{Gone, Outlet};
 use super::scope::{Regard, Scope};

@@ -4,16 +4,14 @@
 //! chunk of the answer. Readers of JSON lines are known that decode each chunk of the network by
 //! itself and so break a character that lies across two, so lines are plain ASCII.
 
-use std::io;
-
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Serializer;
-use serde_json::ser::Formatter;
 
 use crate::api_error::ApiError;
+use crate::ascii::Ascii;
 use crate::place::Place;
 
 /// The form that the caller asked for.
@@ -97,24 +95,6 @@ impl Format {
             bytes.push(b'\n');
         }
         bytes.into()
-    }
-}
-
-/// JSON in which every character beyond ASCII is written by its code.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(char) = rest.chars().find(|char| !char.is_ascii()) {
-            let (plain, beyond) = rest.split_once(char).unwrap_or((rest, ""));
-            writer.write_all(plain.as_bytes())?;
-            for unit in char.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = beyond;
-        }
-        writer.write_all(rest.as_bytes())
     }
 }
 

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use backbone::catalogue::Catalogue;
 use backbone::redis::Redis;
+use backbone::seal::MasterKey;
 use backbone::topology;
 use proto::idempotency::DeploymentKey;
 use tokio::sync::Semaphore;
@@ -17,31 +18,44 @@ use tower::ServiceExt as _;
 use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
+use crate::config::Access;
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::last_use::LastUse;
+use crate::rate::Limiter;
 use crate::ready::Readiness;
+use crate::signature::seen::Seen;
 
 async fn router() -> Router {
     let nats = backbone::config::Nats { url: "nats://127.0.0.1:1".into(), creds: None };
     let client = backbone::nats::connect(&nats, "test").await.unwrap();
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
-    super::router(Arc::new(Door {
-        context: topology::context(&client),
-        client,
-        redis: Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap(),
-        directory: Directory::new(catalogue),
-        key: DeploymentKey::parse(&[1; 16]).unwrap(),
-        api_token: None,
-        budget: Budget::new(1 << 20, 1 << 10),
-        waits: Semaphore::new(1),
-        followers: Arc::new(Semaphore::new(1)),
-        clock: BrokerClock::default(),
-        remembering: Arc::new(Semaphore::new(1)),
-        complaints: Complaints::default(),
-        readiness: Readiness::default(),
-        tracker: TaskTracker::new(),
-        shutdown: CancellationToken::new(),
-    }))
+    let redis = Arc::new(Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap());
+    super::router(
+        Arc::new(Door {
+            context: topology::context(&client),
+            client,
+            index: index::store::Store::new(Arc::clone(&redis)),
+            redis,
+            directory: Directory::new(catalogue),
+            key: DeploymentKey::parse(&[1; 16]).unwrap(),
+            master: MasterKey::derive(&DeploymentKey::parse(&[1; 16]).unwrap()).unwrap(),
+            limiter: Limiter::default(),
+            seen: Seen::default(),
+            last_use: LastUse::default(),
+            api_token: None,
+            budget: Budget::new(1 << 20, 1 << 10),
+            waits: Semaphore::new(1),
+            followers: Arc::new(Semaphore::new(1)),
+            clock: BrokerClock::default(),
+            remembering: Arc::new(Semaphore::new(1)),
+            complaints: Complaints::default(),
+            readiness: Readiness::default(),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        }),
+        &Access::default(),
+    )
 }
 
 /// A row is `METHOD path`, and what is expected `status error-code`, or `status body`.

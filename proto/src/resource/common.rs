@@ -35,7 +35,7 @@ impl Common {
 
     /// Whether a file keeps it, so that the API must not.
     pub fn is_of_file(&self) -> bool {
-        self.managed_by.starts_with(FILE)
+        self.managed_by == "file" || self.managed_by.starts_with(FILE)
     }
 
     pub(super) fn parse(managed_by: String, message: Option<wire::Common>) -> Result<Self, Error> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Busy, CatchUp, Common, Destination, Error, Limits, Rate, SecretDigest, Signature, State};
 use crate::id::{BotId, TriggerId};
-use crate::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
+use crate::limit::{LOG_AGE_MAX, QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
 use crate::wire;
 
 /// Where events come in.
@@ -84,6 +84,11 @@ impl Trigger {
         }
     }
 
+    /// What stands for the trigger of conversations that have none: it lasts as long as the log, and has no bot of its own.
+    pub fn direct() -> Self {
+        Self { open: true, session_duration: LOG_AGE_MAX, ..Self::new(TriggerId::direct(), None) }
+    }
+
     /// The stored message.
     pub(super) fn wire(&self) -> wire::Trigger {
         let (previous_digest, previous_until_ms) =
@@ -115,6 +120,9 @@ impl Trigger {
 
     /// Reads the stored message.
     pub(super) fn parse(id: TriggerId, common: Common, message: wire::Trigger) -> Result<Self, Error> {
+        if id.is_reserved() {
+            return Err(Error::Reserved);
+        }
         let secret = SecretDigest::parse(&message.secret_digest);
         if secret.is_none() && !message.open && message.signature.is_none() {
             return Err(Error::NoSecret);

@@ -37,6 +37,16 @@ impl CommandLine {
         Self { program: installed("bin/node"), arguments: vec![LOOPBACK.into(), script.display().to_string()] }
     }
 
+    /// A script of this package, run by the same Node; it finds the npm packages in [`Self::packages`].
+    pub(super) fn script(path: &str) -> Self {
+        Self { program: installed("bin/node"), arguments: vec![path.to_owned()] }
+    }
+
+    /// Where the npm packages are.
+    pub(super) fn packages() -> String {
+        Path::new(TOOLS).join("peers/node").display().to_string()
+    }
+
     /// A program of the Python packages.
     pub(super) fn pypi(name: &str) -> Self {
         Self { program: installed(&format!("peers/python/bin/{name}")), arguments: Vec::new() }
@@ -58,7 +68,8 @@ impl CommandLine {
     }
 }
 
-fn installed(path: &str) -> PathBuf {
+/// A file that `make peers` brings.
+pub(super) fn installed(path: &str) -> PathBuf {
     let path = Path::new(TOOLS).join(path);
     assert!(path.is_file(), "{} is missing: `make peers` puts it there", path.display());
     path

@@ -124,8 +124,10 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
         api_token: None,
         api_token_file: None,
         deployment_key_file: key,
+        master_key_file: None,
         body_bytes: 1_000,
         bounds: gateway::config::Bounds::default(),
+        access: gateway::config::Access::default(),
     };
     let refused = gateway::start(config, CancellationToken::new()).await.expect_err("the gateway does not start");
     assert!(refused.to_string().contains("too old"), "{refused}");

@@ -175,7 +175,7 @@ impl Toolbox {
 
 fn admits(ability: &Ability, facts: &Facts) -> bool {
     let contact: Vec<&str> =
-        ["CONTACT_EMAIL", "CONTACT_PHONE"].iter().filter_map(|name| facts.named.get(*name)).map(String::as_str).collect();
+        ["CONTACT_ID", "CONTACT_EMAIL", "CONTACT_PHONE"].iter().filter_map(|name| facts.named.get(*name)).map(String::as_str).collect();
     let contact: Vec<&str> = contact.into_iter().filter(|name| !name.is_empty()).collect();
     ability.limits.admits(&facts.trigger, &contact)
 }

@@ -7,12 +7,17 @@ use backbone::direct::{self, Stored};
 use backbone::journal::{self, Entry};
 use backbone::publish;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use prost::Message as _;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
-use proto::{header, limit, subject};
+use proto::{header, limit, subject, wire};
 
 use crate::adapter::offer;
 use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Timer, Unavailable, Waiting};
+
+/// How many deletions are asked for at a time.
+const DELETING_MAX: usize = 16;
 
 /// The broker over one connection.
 #[derive(Debug, Clone)]
@@ -118,6 +123,30 @@ impl Broker for Nats {
         headers.insert(header::MESSAGE_ID, id);
         let stored = publish::confirmed(&self.client, subject, Some(headers), letter, limit::PUBLISH_DEADLINE).await;
         stored.map(drop).map_err(|error| Unavailable(error.to_string()))
+    }
+
+    async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
+        let deletions: Vec<_> = seqs.iter().map(|seq| direct::delete(&self.client, subject::LOG_STREAM, *seq)).collect();
+        futures_util::stream::iter(deletions).buffer_unordered(DELETING_MAX).try_collect::<()>().await?;
+        Ok(())
+    }
+
+    async fn unbury(&self, session: &SessionKey, events: &[EventSeq]) -> Result<(), Unavailable> {
+        let mut from = 1;
+        loop {
+            let letters = direct::batch(&self.client, subject::DEAD_STREAM, &subject::dead(session), from, limit::READ_BATCH_MAX).await?;
+            for stored in &letters {
+                let Ok(letter) = wire::DeadLetter::decode(stored.body.clone()) else { continue };
+                let is_it = |event: &EventSeq| letter.event == event.seq && letter.epoch == event.epoch.to_string();
+                if events.iter().any(is_it) {
+                    direct::delete(&self.client, subject::DEAD_STREAM, stored.seq).await?;
+                }
+            }
+            match letters.last() {
+                Some(last) if letters.len() == limit::READ_BATCH_MAX => from = last.seq + 1,
+                _ => return Ok(()),
+            }
+        }
     }
 
     async fn settle(&self, reply: &Reply, settle: Settle) {

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use backbone::redis::{Redis, Silent as RedisSilent};
 use proto::id::{SessionKey, WorkerId};
 use proto::limit;
+use proto::worker::{HEARTBEATS, sessions};
 use redis::{ErrorKind, FromRedisValue, Pipeline, Script, ServerErrorKind};
 
 use crate::port::{Census, Claim, Leases, Silent, Tasks};
@@ -54,8 +55,6 @@ return found
 
 /// After what silence a worker is no longer listed at all.
 const STRIKE_OFF: Duration = Duration::from_hours(1);
-/// The heartbeats.
-const WORKERS: &str = "cue:workers";
 
 /// The scripts over one connection.
 struct Scripted {
@@ -74,10 +73,6 @@ pub struct RedisLeases {
 
 fn lease(session: &SessionKey) -> String {
     format!("cue:lease:{{{session}}}")
-}
-
-fn sessions(worker: &WorkerId) -> String {
-    format!("cue:sessions:{{{worker}}}")
 }
 
 fn is_unknown_script(silent: &RedisSilent) -> bool {
@@ -180,7 +175,7 @@ impl Leases for RedisLeases {
             .cmd("EVALSHA")
             .arg(self.scripted.beat.get_hash())
             .arg(1)
-            .arg(WORKERS)
+            .arg(HEARTBEATS)
             .arg(self.scripted.me.as_str())
             .arg(millis(STRIKE_OFF));
         pipeline.cmd("PEXPIRE").arg(sessions(&self.scripted.me)).arg(millis(STRIKE_OFF)).ignore();
@@ -204,7 +199,7 @@ impl Leases for RedisLeases {
 
     async fn forget(&self, worker: &WorkerId) -> Result<(), Silent> {
         let mut pipeline = redis::pipe();
-        pipeline.cmd("ZREM").arg(WORKERS).arg(worker.as_str()).ignore();
+        pipeline.cmd("ZREM").arg(HEARTBEATS).arg(worker.as_str()).ignore();
         pipeline.cmd("DEL").arg(sessions(worker)).ignore();
         self.scripted.run(&pipeline).await
     }

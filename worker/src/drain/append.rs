@@ -14,6 +14,8 @@ impl Drain<'_> {
     pub(super) async fn append(&mut self, turn: &Open, step: Step) -> Result<(), Stop> {
         let id = RecordId(self.desk.ports.chance.bytes());
         self.cancels.retain(|seq| *seq > self.cursor);
+        let opening = turn.conversation.opening;
+        let settings = self.settings.filter(|(of, _)| *of == opening).map_or(turn.conversation.settings, |(_, seq)| seq);
         let record = Record {
             id,
             event: turn.event,
@@ -21,7 +23,7 @@ impl Drain<'_> {
             answers: self.answers,
             attempt: turn.attempt,
             base: self.base,
-            conversation: turn.conversation,
+            conversation: Conversation { settings, ..turn.conversation },
             worker: self.desk.me.to_string(),
             traceparent: turn.traceparent.clone(),
             received_at_ms: turn.received_at_ms,
@@ -32,6 +34,7 @@ impl Drain<'_> {
         };
         let is_terminal = record.is_terminal();
         let is_open = !is_terminal && !record.is_idle() && !matches!(record.step, Some(Step::Suspended(_)));
+        let (says_settings, is_edit) = (record.settings().is_some(), record.edited().is_some());
         let merged = match &record.step {
             Some(Step::Merged(step)) => Some(step.inputs.clone()),
             _ => None,
@@ -41,11 +44,20 @@ impl Drain<'_> {
         self.fence = seq;
         self.has_landed = true;
         self.is_open = is_open;
+        let settings = if says_settings { seq } else { settings };
+        if says_settings {
+            self.settings = Some((opening, seq));
+            self.conversation.iter_mut().filter(|last| last.opening == opening).for_each(|last| last.settings = seq);
+        }
+        if is_edit {
+            self.edits = seq;
+        }
         if is_terminal {
             self.base = seq;
             // An event that goes into a later one's turn does not count as a turn.
             let ordinal = turn.conversation.turn.saturating_sub(u64::from(merged.is_some()));
-            self.conversation = Some(Conversation { turn: ordinal, ..turn.conversation });
+            let last = Conversation { turn: ordinal, settings, ..turn.conversation };
+            self.conversation = (opening.seq > 0).then_some(last);
             self.merged = merged.unwrap_or_default();
             self.closed_at_ms = None;
             // What was said to this turn means nothing to the next, whose calls have the same names.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use proto::code::Code;
 use proto::limit;
-use proto::message::Message;
+use proto::message::{Kind, Message};
 use proto::record::{Conversation, Step as RecordStep};
 use proto::resource::Budget;
-use proto::wire::{Call, Checkpoint, Outcome};
+use proto::wire::{Call, Checkpoint, Input, Outcome};
 
 use super::attend::Attended;
 use super::effect::without_calling;
@@ -33,6 +33,9 @@ enum End {
 impl Drain<'_> {
     /// Asks the bot and makes its calls until it replies; `waiting` is the event, where it is still at hand.
     pub(super) async fn carry_on(&mut self, mut turn: Open, waiting: Option<Waiting>) -> Result<(), Stop> {
+        if turn.input.direct.as_ref().is_some_and(|direct| direct.quiet) {
+            return self.note(turn).await;
+        }
         let bot = match turn.plan.bot.clone() {
             Ok(bot) => bot,
             Err(message) => {
@@ -40,11 +43,13 @@ impl Drain<'_> {
             }
         };
         drop(waiting);
-        let history = if bot.wants_history() { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
+        let is_wanted = bot.wants_history() || is_silent(&turn.input);
+        let history = if is_wanted { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
+        let asked = if bot.wants_history() { turn.input.clone() } else { heard_last(&turn.input, &history) };
         let accounts = turn.accounts(&*bot);
         loop {
             let end = match turn.course.next() {
-                Next::Think => self.think(&mut turn, &bot, &history, &accounts).await?,
+                Next::Think => self.think(&mut turn, &bot, (&asked, &history), &accounts).await?,
                 Next::Run(calls) => Box::pin(self.make_calls(&mut turn, &calls, Vec::new())).await?,
                 Next::Doubt(calls) => Box::pin(self.end_doubt(&mut turn, calls)).await?,
                 Next::Wait(calls) => return Box::pin(self.suspend(turn, &calls)).await,
@@ -59,20 +64,19 @@ impl Drain<'_> {
     }
 
     /// Asks the bot once; what ends the turn, if anything does.
-    async fn think(&mut self, turn: &mut Open, bot: &Arc<dyn Bot>, history: &[Message], accounts: &[Account]) -> Result<Option<End>, Stop> {
+    async fn think(
+        &mut self,
+        turn: &mut Open,
+        bot: &Arc<dyn Bot>,
+        (input, history): (&Input, &[Message]),
+        accounts: &[Account],
+    ) -> Result<Option<End>, Stop> {
         let (session, event, live) = (turn.session.clone(), turn.event, Arc::clone(&self.desk.ports.live));
         let told = move |delta| live.tell(&session, event, News::Delta(&delta));
         let steps = turn.course.steps();
         let facts = if bot.wants_facts() { turn.facts(&*self.desk.ports.clock) } else { Facts::default() };
-        let view = bot::Turn {
-            event: turn.event,
-            facts: &facts,
-            input: &turn.input,
-            ordinal: turn.conversation.turn,
-            steps: &steps,
-            history,
-            told: &told,
-        };
+        let view =
+            bot::Turn { event: turn.event, facts: &facts, input, ordinal: turn.conversation.turn, steps: &steps, history, told: &told };
         let is_bounded = !accounts.is_empty() || turn.plan.trigger.limits.turn.is_some() || bot.limits().turn.is_some();
         let estimate = if is_bounded { bot.estimate(&view) } else { Spent::default() };
         if let Err(exceeded) = turn.afford(&**bot, estimate) {
@@ -96,6 +100,9 @@ impl Drain<'_> {
                 // An answer whose calls are not made is on no record, and was paid for all the same.
                 let taken = thought.as_ref().and_then(|thought| thought.usage.clone());
                 let refused = |failure: Failure| Ok(Some(End::Failure(Failure { taken, ..failure })));
+                if let Some(message) = turn.passes_limit(requests.len()) {
+                    return refused(Failure::new(Code::TurnLimit, message));
+                }
                 let amount = Spent { ability_calls: requests.len() as u64, ..Spent::default() };
                 if let Err(exceeded) = turn.afford(&**bot, amount) {
                     return refused(spent(&exceeded));
@@ -145,27 +152,40 @@ impl Drain<'_> {
     async fn history(&mut self, conversation: Conversation) -> Result<Vec<Message>, Stop> {
         let known = self.transcript.take().filter(|known| known.is_of(&conversation));
         let mut transcript = known.unwrap_or_else(|| Transcript::new(conversation));
-        while transcript.upto() < self.base {
+        // A change of a message stands behind the turn that it changes.
+        let upto = self.base.max(if self.edits > conversation.base { self.edits } else { 0 });
+        while transcript.upto() < upto {
             let broker = &self.desk.ports.broker;
             let entries =
                 broker.records_after(&self.mailbox.session, transcript.upto(), limit::READ_BATCH_MAX).await.map_err(unavailable)?;
             if entries.is_empty() {
                 return Err(Stop::Yield(limit::NAK_MAX)); // a replica that lags behind the last record
             }
-            for entry in entries.iter().take_while(|entry| entry.seq <= self.base) {
+            for entry in entries.iter().take_while(|entry| entry.seq <= upto) {
                 transcript.push(&self.mailbox.session, entry);
             }
-            if entries.last().is_some_and(|entry| entry.seq > self.base) {
+            if entries.last().is_some_and(|entry| entry.seq > upto) {
                 break;
             }
         }
-        let messages = transcript.messages().to_vec();
+        let messages = transcript.messages();
         self.transcript = Some(transcript);
         Ok(messages)
     }
 }
 
 impl Open {
+    /// Which limit of its caller the turn would pass by so many calls more, if any: an iteration is one answer of the bot.
+    fn passes_limit(&self, calls: usize) -> Option<String> {
+        let limits = self.input.direct.as_ref()?.limits?;
+        let made: usize = self.course.steps().iter().map(|step| step.calls.len()).sum();
+        if limits.iterations > 0 && self.course.step_count() + 1 >= limits.iterations {
+            return Some(format!("the turn wants more than {} iterations", limits.iterations));
+        }
+        let is_over = limits.calls > 0 && u32::try_from(made + calls).unwrap_or(u32::MAX) > limits.calls;
+        is_over.then(|| format!("the turn wants more than {} calls", limits.calls))
+    }
+
     /// Whether the turn may take that much more.
     fn afford(&self, bot: &dyn Bot, amount: Spent) -> Result<(), budget::Exceeded> {
         let wanted = self.course.spent() + amount;
@@ -177,6 +197,22 @@ impl Open {
     fn accounts(&self, bot: &dyn Bot) -> Vec<Account> {
         budget::accounts(&self.session, &self.input, &self.plan.trigger.limits, (self.plan.answerer.as_str(), bot.limits()))
     }
+}
+
+/// Whether an event says nothing itself, so that the bot answers to what stands.
+fn is_silent(input: &Input) -> bool {
+    input.direct.is_some() && input.text.is_empty() && input.payload.is_empty()
+}
+
+/// What a bot that reads no history is told: where the event says nothing, the last that a user said.
+fn heard_last(input: &Input, history: &[Message]) -> Input {
+    if !is_silent(input) {
+        return input.clone();
+    }
+    let noted = input.direct.iter().flat_map(|direct| &direct.notes).rfind(|note| note.r#type == Kind::User.as_str());
+    let said = || history.iter().rfind(|message| message.kind == Kind::User).map(|message| message.text.clone());
+    let text = noted.map(|note| note.text.clone()).or_else(said).unwrap_or_default();
+    Input { text, ..input.clone() }
 }
 
 fn spent(exceeded: &budget::Exceeded) -> Failure {

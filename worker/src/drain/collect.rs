@@ -11,7 +11,7 @@ use proto::record::Step as RecordStep;
 use proto::wire::Merged;
 use tokio::time::Instant;
 
-use super::turn::{Open, input};
+use super::turn::{Open, input, is_collectable};
 use super::{Drain, Stop, unavailable};
 use crate::conversation::{self, Arrival};
 use crate::port::{Plan, Waiting};
@@ -43,6 +43,10 @@ impl Drain<'_> {
             let next = self.desk.ports.broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;
             // One that came too late ends by itself, after this turn.
             let Some(next) = next.filter(|next| !self.has_expired(&plan.trigger, next)) else { break };
+            let decoded = Event::decode(&plan.trigger.id, next.content_type.as_deref(), &next.body);
+            if decoded.is_ok_and(|event| !is_collectable(&event)) {
+                break; // it has a turn of its own
+            }
             if !self.merge(&head, plan).await? {
                 break;
             }

@@ -3,7 +3,7 @@
 use proto::code::Code;
 use proto::limit;
 use proto::record::Step as RecordStep;
-use proto::wire::{Cancelled, Completed, Failed, Usage};
+use proto::wire::{Cancelled, Completed, Failed, Noted, Usage};
 
 use super::hear::Cancel;
 use super::turn::Open;
@@ -56,6 +56,14 @@ impl Drain<'_> {
         let (input, usage) = (turn.unrecorded.take(), turn.course.usage(taken.as_ref()));
         let failed = Failed { input, code: code.as_str().to_owned(), message, dead, usage };
         self.append(&turn, RecordStep::Failed(failed)).await?;
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Ends an event whose caller wants no turn of the bot: what it put down stands.
+    pub(super) async fn note(&mut self, mut turn: Open) -> Result<(), Stop> {
+        let input = turn.unrecorded.take();
+        self.append(&turn, RecordStep::Noted(Noted { input })).await?;
         self.settle().await;
         Ok(())
     }

@@ -67,6 +67,10 @@ impl Drain<'_> {
                 None
             }
         };
+        let answer = match answer {
+            Some(answer) if changes(&answer.kind) => return Box::pin(self.change(turn, seq, answer)).await,
+            answer => answer,
+        };
         let meaning = answer.as_ref().map_or(Meaning::Unwanted, |answer| self.meaning(turn, answer));
         if let Meaning::CancelsLater(event) = meaning
             && !self.cancels.contains(&event)
@@ -113,13 +117,24 @@ impl Drain<'_> {
     }
 
     /// The frame of a record between two turns: it is about the last event, which has ended.
-    fn idle(&self) -> Result<Open, Stop> {
+    pub(super) fn idle(&self) -> Result<Open, Stop> {
         let Some(plan) = self.desk.ports.directory.plan(&self.mailbox.session.trigger) else {
             return Err(Stop::Yield(limit::NAK_MAX));
         };
         let event = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
-        let nothing = Conversation { opening: EventSeq { seq: 0, ..event }, opened_at_ms: 0, base: self.fence, turn: 0, settings: 0 };
+        let nothing = self.no_conversation();
         let arrival = Waiting { event, at_ms: 0, content_type: None, traceparent: None, body: Bytes::new() };
         Ok(Open::new(&self.mailbox.session, &arrival, self.conversation.unwrap_or(nothing), plan))
     }
+
+    /// What a record belongs to that stands in no conversation.
+    pub(super) fn no_conversation(&self) -> Conversation {
+        let opening = EventSeq { epoch: self.mailbox.epoch, seq: 0 };
+        Conversation { opening, opened_at_ms: 0, base: self.fence, turn: 0, settings: 0 }
+    }
+}
+
+/// Whether an answer is none to a turn, but changes a conversation.
+fn changes(kind: &Kind) -> bool {
+    matches!(kind, Kind::Describe(_) | Kind::Edit(_) | Kind::Erase(_))
 }

@@ -3,9 +3,9 @@
 use backbone::journal::Entry;
 use proto::code::Code;
 use proto::event::Event;
-use proto::id::EventSeq;
+use proto::id::{EventSeq, SessionKey};
 use proto::limit;
-use proto::record::{Record, Step as RecordStep};
+use proto::record::{Record, Revisions, Step as RecordStep};
 use proto::wire::{Input, Resumed};
 
 use super::end::Failure;
@@ -25,7 +25,8 @@ impl Drain<'_> {
 
         let after = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
         let waiting = self.desk.ports.broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;
-        let waiting = waiting.filter(|waiting| waiting.event == last.event).or_else(|| rebuilt(&last, turn.course.input()));
+        let waiting =
+            waiting.filter(|waiting| waiting.event == last.event).or_else(|| rebuilt(&self.mailbox.session, &last, turn.course.input()));
         let Some(waiting) = waiting else {
             let message = "the event is gone from its stream while its turn was open";
             return self.fail(turn, Failure::new(Code::OutcomeUnknown, message)).await;
@@ -34,10 +35,12 @@ impl Drain<'_> {
             let message = format!("given up after {} attempts", turn.attempt);
             return self.fail(turn, Failure { copy: Some(waiting), ..Failure::new(Code::GivenUp, message) }).await;
         }
-        if turn.course.input().is_none()
-            && let Err(error) = self.take_in_event(&mut turn, &waiting)
-        {
-            return self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) }).await;
+        if turn.course.input().is_none() {
+            if let Err(error) = self.take_in_event(&mut turn, &waiting) {
+                return self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) }).await;
+            }
+            // What it goes by may stand in the event alone.
+            self.plan_again(&mut turn, last.revisions).await?;
         }
         if let Some(cancel) = self.hear(Some(&turn)).await? {
             return self.cancel(turn, cancel).await;
@@ -47,11 +50,26 @@ impl Drain<'_> {
     }
 
     /// The open turn as it was left, with its own configuration.
-    pub(super) async fn recovered(&self, last: &Record) -> Result<Option<Open>, Stop> {
+    pub(super) async fn recovered(&mut self, last: &Record) -> Result<Option<Open>, Stop> {
         let directory = &self.desk.ports.directory;
         let plan = directory.plan_at(&self.mailbox.session.trigger, last.revisions).await.map_err(unavailable)?;
         let Some(plan) = plan else { return Ok(None) };
-        Ok(Some(reopened(&self.mailbox.session, last, plan, &self.turn_records(last).await?)))
+        let mut turn = reopened(&self.mailbox.session, last, plan, &self.turn_records(last).await?);
+        self.plan_again(&mut turn, last.revisions).await?;
+        Ok(Some(turn))
+    }
+
+    /// Finds what a turn goes by where its trigger does not say all.
+    async fn plan_again(&mut self, turn: &mut Open, began: Revisions) -> Result<(), Stop> {
+        let conversation = self.conversation.filter(|last| last.opening == turn.conversation.opening).unwrap_or(turn.conversation);
+        let direct = turn.input.direct.clone();
+        if direct.is_none() && conversation.settings == 0 {
+            return Ok(());
+        }
+        let (plan, contact) = Box::pin(self.plan(&conversation, turn.event, direct.as_ref(), Some(began))).await?;
+        turn.plan = plan.unwrap_or_else(|| turn.plan.clone());
+        turn.contact = contact;
+        Ok(())
     }
 
     /// All records of the open turn, up to the one that the fence names.
@@ -87,8 +105,9 @@ impl Drain<'_> {
 }
 
 /// The event as a message, where only the log still has it: a copy for DEAD is made of it.
-fn rebuilt(last: &Record, input: Option<&Input>) -> Option<Waiting> {
+fn rebuilt(session: &SessionKey, last: &Record, input: Option<&Input>) -> Option<Waiting> {
     let input = input?.clone();
+    let is_direct = input.direct.is_some();
     let present = |text: String| Some(text).filter(|text| !text.is_empty());
     let event = Event {
         text: present(input.text),
@@ -98,6 +117,7 @@ fn rebuilt(last: &Record, input: Option<&Input>) -> Option<Waiting> {
         contact: input.contact.unwrap_or_default().into(),
         direct: input.direct,
         timer: present(input.timer),
+        conversation: is_direct.then(|| last.conversation.id(session)).filter(|id| id.event != last.event),
         ..Event::default()
     };
     Some(Waiting {

@@ -34,6 +34,8 @@ pub(super) struct Open {
     pub(super) attempt: u32,
     pub(super) conversation: Conversation,
     pub(super) plan: Plan,
+    /// The contact that the conversation is held with, by its id; empty where nobody is named.
+    pub(super) contact: String,
     pub(super) course: Course,
     pub(super) input: Input,
     /// The input, until a record of the turn has it.
@@ -41,9 +43,9 @@ pub(super) struct Open {
     /// When it was too late to begin with it, in milliseconds since 1970.
     pub(super) expires_at_ms: Option<i64>,
     /// When this drain began with it.
-    began_at: Instant,
+    pub(super) began_at: Instant,
     /// How long earlier drains worked on it.
-    worked_before: Duration,
+    pub(super) worked_before: Duration,
 }
 
 impl Open {
@@ -57,6 +59,7 @@ impl Open {
             attempt: 0,
             conversation,
             plan,
+            contact: String::new(),
             course: Course::default(),
             input: Input::default(),
             unrecorded: None,
@@ -82,7 +85,8 @@ impl Open {
 
     /// What abilities may know of the turn.
     pub(super) fn facts(&self, clock: &dyn Clock) -> Facts {
-        Facts::new(&self.session, self.event, &self.conversation.id(&self.session), &self.input, clock.now_ms())
+        let facts = Facts::new(&self.session, self.event, &self.conversation.id(&self.session), &self.input, clock.now_ms());
+        facts.with_contact(&self.contact)
     }
 }
 
@@ -98,12 +102,17 @@ impl Drain<'_> {
             self.desk.put_off.note(&self.mailbox.session.trigger);
             return Err(Stop::Yield(pause::delay(self.desk)));
         }
-        let is_collected = plan.trigger.busy == Busy::Collect && self.mailbox.is_mine();
-        let waiting = if is_collected { Box::pin(self.collect(waiting, &plan)).await? } else { waiting };
+        let decode = |waiting: &Waiting| Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
+        let mut event = decode(&waiting);
+        let mut waiting = waiting;
+        if plan.trigger.busy == Busy::Collect && self.mailbox.is_mine() && event.as_ref().is_ok_and(is_collectable) {
+            waiting = Box::pin(self.collect(waiting, &plan)).await?;
+            event = Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
+        }
+        let Some(mut turn) = self.open(&waiting, event.as_ref().ok(), plan).await? else {
+            return Box::pin(self.refuse_late(waiting)).await;
+        };
         let event = waiting.event;
-        let arrival = Arrival { event, at_ms: waiting.at_ms, fence: self.fence };
-        let conversation = conversation::next(self.conversation, arrival, plan.trigger.session_duration);
-        let mut turn = Open::new(&self.mailbox.session, &waiting, conversation, plan);
         if self.fence == 0 && self.is_beyond_log(waiting.at_ms) {
             let message = "the event is older than the log: whether it was done is unknown".to_owned();
             return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..Failure::new(Code::OutcomeUnknown, message) })).await;
@@ -127,11 +136,40 @@ impl Drain<'_> {
             let cancel = Cancel { by: String::new(), reason: "called off before it began".to_owned() };
             return Box::pin(self.cancel(turn, cancel)).await;
         }
-        if turn.plan.trigger.busy == Busy::Reject && Box::pin(self.was_busy_at(waiting.at_ms)).await? {
+        let is_quiet = turn.input.direct.as_ref().is_some_and(|direct| direct.quiet);
+        if turn.plan.trigger.busy == Busy::Reject && !is_quiet && Box::pin(self.was_busy_at(waiting.at_ms)).await? {
             let message = "the session was busy when the event arrived, and its trigger refuses such events";
             return Box::pin(self.fail(turn, Failure::new(Code::SessionBusy, message))).await;
         }
         self.carry_on(turn, Some(waiting)).await
+    }
+
+    /// The turn of an event, with its conversation and what it goes by; none where that conversation has ended.
+    async fn open(&mut self, waiting: &Waiting, event: Option<&Event>, plan: Plan) -> Result<Option<Open>, Stop> {
+        let arrival = Arrival { event: waiting.event, at_ms: waiting.at_ms, fence: self.fence };
+        let named = event.and_then(|event| event.conversation.as_ref());
+        let conversation = match named {
+            Some(id) if id.session == self.mailbox.session => conversation::named(self.conversation, id.event),
+            Some(_) => None,
+            None => Some(conversation::next(self.conversation, arrival, plan.trigger.session_duration)),
+        };
+        let Some(conversation) = conversation else { return Ok(None) };
+        let direct = event.and_then(|event| event.direct.as_ref());
+        let is_plain = direct.is_none() && conversation.settings == 0 && self.settings.is_none() && !self.is_place_special;
+        if is_plain {
+            return Ok(Some(Open::new(&self.mailbox.session, waiting, conversation, plan)));
+        }
+        let (own, contact) = Box::pin(self.plan(&conversation, waiting.event, direct, None)).await?;
+        let turn = Open::new(&self.mailbox.session, waiting, conversation, own.unwrap_or(plan));
+        Ok(Some(Open { contact, ..turn }))
+    }
+
+    /// Ends an event whose conversation has ended: what it says stands in no other one.
+    async fn refuse_late(&mut self, waiting: Waiting) -> Result<(), Stop> {
+        let idle = self.idle()?;
+        let turn = Open::new(&self.mailbox.session, &waiting, idle.conversation, idle.plan);
+        let message = "the conversation that the event was for has ended";
+        self.fail(turn, Failure::new(Code::ConversationEnded, message)).await
     }
 
     /// Reads the event, and what was merged into it.
@@ -141,7 +179,14 @@ impl Drain<'_> {
         let mut inputs = self.merged.clone();
         turn.expires_at_ms = event.expires_at_ms;
         inputs.push(input(trigger, event));
-        turn.take_input(merge::combine(inputs).unwrap_or_default());
+        let mut input = merge::combine(inputs).unwrap_or_default();
+        if turn.conversation.opening != turn.event
+            && let Some(direct) = &mut input.direct
+        {
+            // Only what opens a conversation says what it is.
+            direct.settings = None;
+        }
+        turn.take_input(input);
         Ok(())
     }
 
@@ -186,6 +231,11 @@ impl Drain<'_> {
     }
 }
 
+/// Whether an event may go into one turn with others.
+pub(super) fn is_collectable(event: &Event) -> bool {
+    event.direct.is_none() && event.conversation.is_none()
+}
+
 /// Why a turn does not begin.
 enum Unwanted {
     /// It is too late for it.
@@ -202,7 +252,7 @@ fn is_past(expires_at_ms: Option<i64>, now_ms: i64) -> bool {
 pub(super) fn input(trigger: &Trigger, event: Event) -> Input {
     let digest = bytes::Bytes::copy_from_slice(&event.digest());
     Input {
-        text: trigger.text.clone().or(event.text).unwrap_or_default(),
+        text: trigger.text.clone().filter(|_| event.direct.is_none()).or(event.text).unwrap_or_default(),
         payload: event.payload,
         content_type: event.content_type.unwrap_or_default(),
         session: event.session.unwrap_or_default(),

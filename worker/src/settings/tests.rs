@@ -17,7 +17,7 @@ fn every_section_is_read() {
     )
     .unwrap();
     assert_eq!(settings.providers[0].prices["small"].output, 400_000);
-    assert!(settings.vault.get("T").is_some() && settings.smtp.is_some() && settings.search.is_some());
+    assert!(settings.vault.get("T").unwrap().is_some() && settings.smtp.is_some() && settings.search.is_some());
     assert_eq!((settings.programs.len(), settings.subjects.len()), (1, 1));
 }
 

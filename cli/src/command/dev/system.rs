@@ -49,6 +49,7 @@ impl System {
         let worker_config = worker::config::Config {
             settings: Some(settings),
             egress_allow: document.egress.clone(),
+            keys: config::Keys { deployment_key_file: Some(data.deployment_key_file()?), ..config::Keys::default() },
             ..worker::config::Config::new(nats_config.clone(), redis_config.clone())
         };
         let gateway_config = gateway::Config {
@@ -58,8 +59,10 @@ impl System {
             api_token: Some(data.api_token()?),
             api_token_file: None,
             deployment_key_file: data.deployment_key_file()?,
+            master_key_file: None,
             body_bytes: limit::BODY_BYTES_MAX,
             bounds: gateway::config::Bounds::default(),
+            access: gateway::config::Access::default(),
         };
         let worker_running = worker::service::start(worker_config, worker.clone()).await?;
         let gateway_running = gateway::start(gateway_config, gateway.clone()).await?;

@@ -8,6 +8,7 @@ use proto::resource::Limits;
 use serde_json::Value;
 
 use super::super::DefinitionError;
+use super::super::extension::Extension;
 use super::super::limits;
 use super::super::node::{Fields, Node};
 use super::super::rules::parse_json;
@@ -42,6 +43,11 @@ pub(in crate::bot) struct Definition {
 }
 
 impl Definition {
+    /// Takes in what one turn has besides.
+    pub(in crate::bot) fn extend(&mut self, extension: &Extension) {
+        self.backstory = extension.backstory(&self.backstory);
+    }
+
     pub(super) fn parse(definition: &str) -> Result<Self, DefinitionError> {
         let value = parse_json(definition)?;
         let root = Node::root(&value);

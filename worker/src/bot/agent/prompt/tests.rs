@@ -103,6 +103,61 @@ fn a_conversation_reads_as_it_went() {
     assert_eq!((id.as_str(), content.as_str()), ("c1_2_0", "<data>yes</data>"));
 }
 
+fn direct(text: &str, notes: &[(&str, &str)]) -> Input {
+    let note = |(kind, text): &(&str, &str)| proto::wire::Note { r#type: (*kind).into(), text: (*text).into(), ..Default::default() };
+    let direct = proto::wire::Direct { notes: notes.iter().map(note).collect(), ..Default::default() };
+    Input { text: text.into(), direct: Some(direct), ..Input::default() }
+}
+
+fn told(input: &Input, history: &[Message]) -> (String, Vec<String>) {
+    let event = EventSeq { epoch: Epoch::from_second(1), seq: 9 };
+    let turn = Turn { event, facts: &Facts::default(), input, ordinal: 1, steps: &[], history, told: &|_| {} };
+    let prompt = build(&persona(100_000), &turn, vec![]);
+    let line = |message: &Said| match message {
+        Said::User(text) => format!("user {text}"),
+        Said::Assistant(assistant) => format!("bot {}", assistant.text),
+        Said::Outcome { content, .. } => format!("outcome {content}"),
+    };
+    (prompt.system, prompt.messages.iter().map(line).collect())
+}
+
+#[test]
+fn what_was_put_down_stands_where_it_belongs() {
+    let notes = [
+        ("backstory", "You sell."),
+        ("user", "hi"),
+        ("bot", "hello"),
+        ("context", "it rains"),
+        ("instruction", "Be brief."),
+        ("reasoning", "hm"),
+    ];
+    let (system, lines) = told(&direct("now", &notes), &[]);
+    assert!(system.starts_with("You are Ada.\n\nYou sell.\n\nBe brief.\n\n"), "{system}");
+    assert_eq!(lines, ["user <data>hi</data>", "bot hello", "user context\n<data>it rains</data>\n\n<data>now</data>"]);
+    let (_, lines) = told(&direct("now", &[("checkpoint", "they met"), ("bot", "so?")]), &conversation());
+    assert_eq!(lines, ["user what was said before, in short\n<data>they met</data>", "bot so?", "user <data>now</data>"]);
+}
+
+#[test]
+fn where_nothing_is_said_the_bot_answers_to_what_stands() {
+    let (_, lines) = told(&direct("", &[("user", "hi")]), &[]);
+    assert_eq!(lines, ["user <data>hi</data>"]);
+    let (_, lines) = told(&direct("", &[]), &conversation()[..9]);
+    assert_eq!(lines.last().unwrap(), "bot reply 1");
+    assert_eq!(told(&direct("", &[]), &[]).1, ["user an event without text"]);
+    let greeting = [message(Kind::Bot, "welcome", 1, json!({}))];
+    assert_eq!(told(&direct("hi", &[]), &greeting).1, ["user (the bot speaks first)", "bot welcome", "user <data>hi</data>"]);
+}
+
+#[test]
+fn a_turn_that_ended_without_a_reply_is_not_answered_later() {
+    let failed = message(Kind::Activity, "no model", 1, json!({ "failure": { "code": "CUE0610" } }));
+    let history = [message(Kind::User, "first", 1, json!({})), failed, message(Kind::User, "second", 2, json!({}))];
+    let (_, lines) = told(&direct("now", &[]), &history);
+    assert_eq!(lines[..2], ["user <data>first</data>", "bot (this turn ended without a reply)"]);
+    assert_eq!(lines[2], "user <data>second</data>\n\n<data>now</data>");
+}
+
 #[test]
 fn the_steps_of_the_turn_follow_its_event() {
     let call = Call { id: "1.0".into(), ability: "look_up".into(), arguments: r#"{"id":1}"#.into(), ..Call::default() };

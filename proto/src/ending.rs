@@ -3,15 +3,16 @@
 //! In ChatBotKit's words, with ours beside them: `end.reason` is one of its `stop`, `length`,
 //! `iteration`, `error` and `abort`, or `merged` for an event that went into a later one's turn.
 
-use proto::code::Code;
-use proto::id::{Receipt, SessionKey};
-use proto::message::{Kind, Message};
-use proto::record::{Record, Step};
-use proto::status::Status;
 use serde_json::{Value, json};
 
+use crate::code::Code;
+use crate::id::{Receipt, SessionKey};
+use crate::message::{Kind, Message};
+use crate::record::{Record, Step};
+use crate::status::Status;
+
 /// The result of the turn that a record ends; `messages` are the record's own.
-pub(super) fn result(session: &SessionKey, record: &Record, messages: &[Message]) -> Option<Value> {
+pub fn result(session: &SessionKey, record: &Record, messages: &[Message]) -> Option<Value> {
     let end = match record.step.as_ref()? {
         Step::Completed(step) => json!({ "reason": if step.truncated { "length" } else { "stop" } }),
         Step::Merged(_) => json!({ "reason": "merged" }),
@@ -47,12 +48,12 @@ fn usage(messages: &[Message]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use proto::id::{Epoch, EventSeq};
-    use proto::record::{Conversation, Record, RecordId, Revisions, Step};
-    use proto::{message, wire};
     use serde_json::{Value, json};
 
     use super::result;
+    use crate::id::{Epoch, EventSeq};
+    use crate::record::{Conversation, Record, RecordId, Revisions, Step};
+    use crate::{message, wire};
 
     fn told(step: Step) -> Option<Value> {
         let event = EventSeq { epoch: Epoch::from_second(1), seq: 7 };
