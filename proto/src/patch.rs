@@ -116,7 +116,7 @@ pub fn note(known: &Note, patch: &Map<String, Value>) -> Result<Note, Fault> {
             "type" => {
                 let kind = value.as_str().and_then(Kind::parse);
                 let names = || Kind::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-                changed.r#type = kind.ok_or_else(|| fault("type", format!("must be one of {}", names())))?.as_str().to_owned();
+                kind.ok_or_else(|| fault("type", format!("must be one of {}", names())))?.as_str().clone_into(&mut changed.r#type);
             }
             "text" => changed.text = words(field, value, STEP_BYTES_MAX)?,
             "name" => changed.name = words(field, value, NAME_BYTES_MAX)?,

@@ -17,7 +17,7 @@ use tests::eventually::{eventually, never};
 use tests::ledger::terminals;
 use tests::resource::trigger;
 use tests::setup::Setup;
-use tests::system::System;
+use tests::system::{API_TOKEN, System};
 use tests::view::Logged;
 
 use crate::{SOON, session, small, system};
@@ -104,6 +104,11 @@ async fn a_schedule_fires_into_its_own_session_and_its_next_time_is_set() {
     let ids = ["orders".parse().unwrap(), "other".parse().unwrap()];
     let last = alarm::last_ms(system.view().client(), &ids).await.unwrap();
     assert_eq!(last.into_iter().collect::<Vec<_>>(), [(ids[0].clone(), struck.due_ms)]);
+    let told = system.request(0, Method::GET, "/v1/integration/trigger/orders/fetch").secret(API_TOKEN).send().await.ok();
+    assert_eq!(told.body["lastTriggerAt"], struck.due_ms);
+    assert_eq!(told.body["nextTriggerAt"].as_i64().map(|next_ms| next_ms % 3_600_000), Some(0));
+    let listed = system.request(0, Method::GET, "/v1/integration/trigger/list").secret(API_TOKEN).send().await.ok();
+    assert_eq!(listed.body["items"][0]["lastTriggerAt"], struck.due_ms, "{}", listed.body);
     system.finish().await;
 }
 
