@@ -3,10 +3,10 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-PACKAGES := proto backbone skillset egress model action mcp schedule outbox gateway worker cuepoint tests
+PACKAGES := proto schedule backbone skillset egress model action mcp index outbox gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz
+.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
@@ -52,7 +52,7 @@ bench: tools
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 
-proof: proof-sim proof-mcp proof-model
+proof: proof-sim proof-mcp proof-model proof-schedules
 
 proof-sim: tools
 	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
@@ -63,6 +63,9 @@ proof-mcp: tools peers
 
 proof-model: tools peers proof-tools
 	cargo nextest run --package model --features proof --test real
+
+proof-schedules: tools
+	CUEPOINT_SCHEDULES=$(or $(SCHEDULES),120) cargo nextest run --package tests --test scenario --no-capture -E 'test(volley)'
 
 # The fuzzers are nightly's, which the stable compiler runs when told to; cargo-fuzz: cargo install cargo-fuzz
 proof-fuzz: tools

@@ -316,7 +316,7 @@ async fn within(door: &Door, asked: Asked<'_>, caller: &Caller) -> Result<(), Ap
     if asked.path.starts_with("/conversation/{id}/") {
         let conversation: Option<ConversationId> = asked.id.parse().ok();
         let is_seen = conversation.is_some_and(|conversation| caller.sees(&conversation.session.trigger));
-        return if is_seen { Ok(()) } else { Err(crate::conversation::unknown()) };
+        return if is_seen { Ok(()) } else { Err(conversation::unknown()) };
     }
     if asked.path.starts_with("/integration/trigger/{id}/") {
         let trigger = door.directory.trigger(Some(asked.id)).await?;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -147,7 +147,7 @@ async fn submission(door: &Door, trigger: &Trigger, one: &One, headers: &HeaderM
     let event = read(trigger, one)?;
     let key = one.idempotency_key.as_deref().map(Key::parse).transpose()?;
     let mut traced = HeaderMap::new();
-    if let Some(trace) = headers.get(header::TRACEPARENT).map(HeaderValue::clone) {
+    if let Some(trace) = headers.get(header::TRACEPARENT).cloned() {
         traced.insert(header::TRACEPARENT, trace);
     }
     Ok(Submission::new(door, trigger, event, key.as_ref(), &traced).at(timing.moments(door).await?))

@@ -110,7 +110,7 @@ impl Call {
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await?;
         let answer = Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null), bytes };
-        if is_event && status.is_success() && answer.body.get("id").is_some() {
+        if is_event && status.is_success() && answer.str("/id").starts_with("evt.") {
             ledger.note(answer.receipt());
         }
         Ok(answer)

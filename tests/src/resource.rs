@@ -5,7 +5,8 @@ use std::time::Duration;
 use backbone::seal::{self, MasterKey};
 use proto::idempotency::DeploymentKey;
 use proto::resource::{
-    ApiToken, Bot, Busy, Common, Destination, Limits, Rate, Resource, Scope, SecretDigest, Signature, Skillset, Trigger, Webhook,
+    ApiToken, Bot, Busy, CatchUp, Common, Destination, Limits, Rate, Resource, Scope, SecretDigest, Signature, Skillset, State, Trigger,
+    Webhook,
 };
 use proto::wire::destination::To;
 use serde_json::Value;
@@ -70,6 +71,30 @@ impl Draft {
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self(Trigger { limits, ..self.0 })
+    }
+
+    /// When it fires by itself.
+    #[must_use]
+    pub fn schedule(self, schedule: &str) -> Self {
+        Self(Trigger { schedule: Some(schedule.to_owned()), ..self.0 })
+    }
+
+    /// What becomes of times that passed while nothing ran.
+    #[must_use]
+    pub fn catch_up(self, catch_up: CatchUp) -> Self {
+        Self(Trigger { catch_up, ..self.0 })
+    }
+
+    /// Whether it takes and works off events.
+    #[must_use]
+    pub fn state(self, state: State) -> Self {
+        Self(Trigger { state, ..self.0 })
+    }
+
+    /// When it was last changed, in milliseconds since 1970.
+    #[must_use]
+    pub fn changed_at(self, updated_at_ms: i64) -> Self {
+        Self(Trigger { common: Common { updated_at_ms, ..self.0.common }, ..self.0 })
     }
 
     /// Where the ends of its turns are told.

@@ -22,7 +22,7 @@ use crate::drain::{Drain, Stop};
 use crate::gate::{Gates, Narrow};
 use crate::mailbox::hold::{Held, Hold, Taken};
 use crate::mailbox::{Lease, Mailbox};
-use crate::pause;
+use crate::pause::{self, PutOff};
 use crate::port::{Claim, Delivery, HandOver, Inbox, Plan, Ports, Reply, Settle, Waiting};
 
 /// How often a delivery is passed on before the broker is asked to bring it again.
@@ -64,6 +64,7 @@ pub struct Desk {
     pub(crate) gates: Gates,
     pub(crate) lingering: AtomicUsize,
     pub(crate) adoption: Adoption,
+    pub(crate) put_off: PutOff,
     mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
     epoch: Mutex<Option<Epoch>>,
 }
@@ -91,6 +92,7 @@ impl Desk {
             gates: Gates::new(turns),
             lingering: AtomicUsize::new(0),
             adoption: Adoption::default(),
+            put_off: PutOff::default(),
             mailboxes: Mutex::default(),
             epoch: Mutex::default(),
         })
@@ -153,16 +155,22 @@ impl Desk {
         if let Some((inbox, session)) =
             addressee(&arrival.subject).filter(|(_, session)| self.ports.directory.trigger(&session.trigger).is_some())
         {
-            if inbox == Inbox::Event && self.ports.directory.is_paused(&session.trigger) && !self.has(&session) {
-                let delay = pause::delay(self);
-                return self.settle_later(arrival.reply, Settle::Nak(delay));
-            }
             let delivery = Delivery { session, inbox, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
+            let trigger = &delivery.session.trigger;
+            if inbox == Inbox::Event && self.ports.directory.is_paused(trigger) && !self.has(&delivery.session) {
+                self.settle_later(delivery.reply.clone(), Settle::Nak(pause::delay(self)));
+                return self.put_off.remember(delivery);
+            }
             self.place(delivery, false, Origin::default());
         } else {
             let desk = Arc::clone(self);
             self.ports.tasks.spawn(async move { desk.refuse(arrival).await });
         }
+    }
+
+    /// Takes a delivery that was put off.
+    pub(crate) fn bring_back(self: &Arc<Self>, delivery: Delivery) {
+        self.place(delivery, false, Origin::default());
     }
 
     /// Takes a delivery that another worker offers; whether it is in custody now.

@@ -108,10 +108,12 @@ async fn step(ports: &Ports, trigger: &Trigger, due: &Alarm) -> Result<(), Unava
 /// The event of a schedule, and where it goes: its session is the schedule's own text.
 fn scheduled(trigger: &Trigger, due_ms: i64) -> (SessionKey, Event) {
     let text = trigger.schedule.clone().unwrap_or_default();
-    let payload = serde_json::json!({ "type": "invoke", "reason": format!("scheduled to run {text}") });
+    // Written out, so that every build writes the same bytes.
+    let reason = serde_json::Value::from(format!("scheduled to run {text}"));
+    let payload = format!(r#"{{"type":"invoke","reason":{reason}}}"#);
     let session = SessionKey { trigger: trigger.id.clone(), token: session::token(&text) };
     let event = Event {
-        payload: payload.to_string().into(),
+        payload: payload.into(),
         content_type: Some(header::JSON.to_owned()),
         session: Some(text),
         timer: Some(later::name(subject::SCHEDULE, due_ms)),

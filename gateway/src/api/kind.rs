@@ -60,6 +60,10 @@ pub(crate) trait Kind: Send + Sync + 'static {
     fn apply(call: &Call, item: Self::Item, body: Self::Body, is_new: bool) -> impl Future<Output = Result<Self::Item, ApiError>> + Send;
     /// It as it is told to whoever calls.
     fn tell(call: &Call, item: &Revised<Self::Item>, now_ms: i64) -> Value;
+    /// Adds what stands elsewhere than in the configuration, once for a page of them, each with its id.
+    fn complete(_call: &Call, _told: &mut [(String, Value)]) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// Makes one.
@@ -101,10 +105,14 @@ pub(crate) async fn list_where<K: Kind>(
     list::answer(&call, move |wanted| {
         let (call, is_one) = (Arc::clone(&shared), is_one.clone());
         async move {
-            let all = K::all(&call.door.directory.catalogue.snapshot());
-            let admitted = all.iter().filter(|item| wanted.admits(&K::common(item).meta) && is_one(item));
-            let page = page::pick(admitted, &wanted, |item| (K::common(item).created_at_ms, K::id(item)));
-            Ok(page.into_iter().map(|item| (K::id(item).to_owned(), told::<K>(&call, item, now_ms))).collect())
+            let mut told: Vec<(String, Value)> = {
+                let all = K::all(&call.door.directory.catalogue.snapshot());
+                let admitted = all.iter().filter(|item| wanted.admits(&K::common(item).meta) && is_one(item));
+                let page = page::pick(admitted, &wanted, |item| (K::common(item).created_at_ms, K::id(item)));
+                page.into_iter().map(|item| (K::id(item).to_owned(), told::<K>(&call, item, now_ms))).collect()
+            };
+            K::complete(&call, &mut told).await;
+            Ok(told)
         }
     })
     .await
@@ -114,7 +122,10 @@ pub(crate) async fn list_where<K: Kind>(
 pub(crate) async fn fetch<K: Kind>(call: Call) -> Result<Response, ApiError> {
     let item = find::<K>(&call, call.place("id")).await?;
     let now_ms = now_ms(&call.door).await?;
-    let mut response = give(&told::<K>(&call, &item, now_ms))?;
+    let mut told = [(K::id(&item).to_owned(), told::<K>(&call, &item, now_ms))];
+    K::complete(&call, &mut told).await;
+    let [(_, told)] = told;
+    let mut response = give(&told)?;
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", item.revision)) {
         response.headers_mut().insert(ETAG, tag);
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
 
+mod access;
 mod agent;
 mod busy;
 mod cancel;
@@ -23,10 +24,15 @@ mod outbox;
 mod peer;
 mod phantom;
 mod pin;
+mod rate;
 mod redis;
 mod refusal;
 mod resource;
+mod schedule;
+mod sdk;
 mod secret;
+mod signature;
+mod state;
 mod threat;
 mod wait_for;
 mod world;

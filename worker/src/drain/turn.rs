@@ -99,6 +99,7 @@ impl Drain<'_> {
             return Err(Stop::Yield(limit::NAK_MAX));
         };
         if self.desk.ports.directory.is_paused(&self.mailbox.session.trigger) {
+            self.desk.put_off.note(&self.mailbox.session.trigger);
             return Err(Stop::Yield(pause::delay(self.desk)));
         }
         let decode = |waiting: &Waiting| Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);

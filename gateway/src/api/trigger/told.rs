@@ -1,6 +1,8 @@
 //! A trigger as it is told.
 
+use backbone::alarm;
 use backbone::catalogue::Revised;
+use proto::id::TriggerId;
 use proto::resource::{Busy, CatchUp, Rate, Scope, Trigger};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
@@ -63,9 +65,6 @@ pub(super) struct Told {
 
 /// A trigger as whoever calls may see it.
 pub(super) fn tell(call: &Call, trigger: &Revised<Trigger>, now_ms: i64) -> Value {
-    let schedule = trigger.schedule.as_deref().unwrap_or_default();
-    let zone = trigger.timezone.as_deref().unwrap_or_default();
-    let next = schedule::Schedule::parse(schedule, zone).ok().and_then(|schedule| schedule.next_after(now_ms));
     let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let told = Told {
         common: shared::Common::of(&trigger.common, trigger.id.as_str(), trigger.revision),
@@ -79,7 +78,7 @@ pub(super) fn tell(call: &Call, trigger: &Revised<Trigger>, now_ms: i64) -> Valu
         timezone: trigger.timezone.clone(),
         session_duration: millis(trigger.session_duration),
         last_trigger_at: None,
-        next_trigger_at: next,
+        next_trigger_at: alarm::next_ms(trigger, now_ms),
         busy: match trigger.busy {
             Busy::Enqueue | Busy::Unspecified => BusyWord::Enqueue,
             Busy::Reject => BusyWord::Reject,
@@ -95,6 +94,27 @@ pub(super) fn tell(call: &Call, trigger: &Revised<Trigger>, now_ms: i64) -> Valu
         rate: trigger.rate.map(|Rate { count, per_ms }| RateBound { count: Whole(count.into()), per_ms: Whole(per_ms) }),
     };
     serde_json::to_value(told).unwrap_or_default()
+}
+
+/// Adds when triggers last fired by themselves: one read for a page, none where no trigger of it has a schedule.
+pub(super) async fn add_last(client: &async_nats::Client, told: &mut [(String, Value)]) {
+    let scheduled = told.iter().filter(|(_, told)| told.get("schedule").is_some_and(Value::is_string));
+    let ids: Vec<TriggerId> = scheduled.filter_map(|(id, _)| id.parse().ok()).collect();
+    if ids.is_empty() {
+        return;
+    }
+    match alarm::last_ms(client, &ids).await {
+        Ok(last) => {
+            for (id, told) in told {
+                let last_ms = id.parse().ok().and_then(|id: TriggerId| last.get(&id).copied());
+                if let (Some(last_ms), Some(told)) = (last_ms, told.as_object_mut()) {
+                    told.insert("lastTriggerAt".to_owned(), last_ms.into());
+                }
+            }
+        }
+        // Told as unknown: the trigger itself can be told all the same.
+        Err(error) => tracing::debug!(%error, "when triggers last fired cannot be read"),
+    }
 }
 
 fn secret(call: &Call, trigger: &Trigger) -> Option<String> {
