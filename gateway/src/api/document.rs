@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use super::operation::{Access, Answer, Form, Method, Operation, Parameter, Run};
 
 /// What stands at a place of a path.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
+    ("destination", "The destination, by its id in the trigger."),
     ("id", "The id of what the path is about; behind `@`, its alias where it can have one."),
     ("ability", "The id of an ability of the skillset, or its alias behind `@`."),
     ("receipt", "The receipt that the event was answered with."),
@@ -23,9 +24,10 @@ const PLACES: [(&str, &str); 6] = [
     ("seq", "The sequence of the letter."),
 ];
 /// What each chapter is about.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("Events", "Events are sent to triggers; their turns can be followed, answered and called off."),
     ("Triggers", "Where events come in."),
+    ("Results", "Where the ends of turns are told, and how that went."),
     ("Bots", "Who answers them."),
     ("Skillsets", "What bots may do, in sets."),
     ("Abilities", "What bots may do, one by one."),

@@ -46,7 +46,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .more("Its secret is made here; fetch the trigger to see it.")
             .takes::<body::Body>(body::example())
             .gives::<Id>(json!({ "id": "t01k7" }))
-            .refuses(&CHANGES),
+            .refuses(&CHANGES)
+            .refuses(&[Code::DestinationInvalid]),
         shared::listed(Operation::get("listTriggers", "/integration/trigger/list", READS, list))
             .says(TAG, "List triggers")
             .lists::<told::Told>(told::example()),
@@ -59,7 +60,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .more("What is left out stays as it is; null clears.")
             .takes::<body::Body>(json!({ "name": "Orders", "state": "paused" }))
             .gives::<Id>(json!({ "id": "t01k7" }))
-            .refuses(&CHANGES),
+            .refuses(&CHANGES)
+            .refuses(&[Code::DestinationInvalid]),
         shared::fenced(Operation::post("deleteTrigger", "/integration/trigger/{id}/delete", OPERATES, kind::delete::<Triggers>))
             .says(TAG, "Take a trigger away")
             .more("Its conversations stay.")
