@@ -259,6 +259,9 @@ pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) ->
             of_scope(&caller, scope)?;
             caller
         }
+        Access::Trigger(_) if asked.path.starts_with("/conversation/{id}/") && asked.id.parse::<ConversationId>().is_err() => {
+            return Err(conversation::unknown());
+        }
         Access::Trigger(scope) => of_trigger(door, asked.id, scope, headers).await?,
         Access::Event => {
             let trigger = door.directory.trigger(Some(asked.id)).await?;

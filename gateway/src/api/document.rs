@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 7] = [
     ("seq", "The sequence of the letter."),
 ];
 /// What each chapter is about.
-const TAGS: [(&str, &str); 17] = [
+const TAGS: [(&str, &str); 19] = [
     ("Events", "Events are sent to triggers; their turns can be followed, answered and called off."),
     ("Triggers", "Where events come in."),
     ("Results", "Where the ends of turns are told, and how that went."),
@@ -35,6 +35,7 @@ const TAGS: [(&str, &str); 17] = [
     ("Contacts", "Whom conversations are held with."),
     ("Conversations", "What was said, session by session."),
     ("Messages", "The entries of conversations."),
+    ("Channels", "What comes of calls that were sent into the background."),
     ("Approvals", "Calls of abilities that wait for somebody."),
     ("Event log", "What happened."),
     ("Usage", "What was taken."),
@@ -42,6 +43,7 @@ const TAGS: [(&str, &str); 17] = [
     ("Platform", "What this build brings."),
     ("System", "How the deployment is."),
     ("Tokens", "Whoever may call the API."),
+    ("Audit", "Who did what, and when."),
 ];
 
 /// The document.
