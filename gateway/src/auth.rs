@@ -259,10 +259,7 @@ pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) ->
             of_scope(&caller, scope)?;
             caller
         }
-        Access::Trigger(_) if asked.path.starts_with("/conversation/{id}/") && asked.id.parse::<ConversationId>().is_err() => {
-            return Err(conversation::unknown());
-        }
-        Access::Trigger(scope) => of_trigger(door, asked.id, scope, headers).await?,
+        Access::Trigger(scope) => of_trigger(door, asked, scope, headers).await?,
         Access::Event => {
             let trigger = door.directory.trigger(Some(asked.id)).await?;
             match sender(door, &trigger, headers).await? {
@@ -279,16 +276,17 @@ pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) ->
 }
 
 /// A token alone, or the trigger's own secret.
-async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
+async fn of_trigger(door: &Door, asked: Asked<'_>, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let caller = caller(door, headers).await?;
     if matches!(caller, Caller::Token(_)) {
         return of_scope(&caller, scope).map(|()| caller);
     }
+    let id = asked.id;
     let named = trigger_in(id);
     if named == proto::subject::DIRECT && named != id {
         return Err(refused("an API token is needed: Authorization: Bearer <token>"));
     }
-    let is_conversation = id.starts_with("cnv.");
+    let is_conversation = asked.path.starts_with("/conversation/");
     if is_conversation && named == id {
         return Err(conversation::unknown());
     }
@@ -297,10 +295,6 @@ async fn of_trigger(door: &Door, id: &str, scope: Scope, headers: &HeaderMap) ->
     let trigger = trigger.map_err(|error| if is_gone(&error) { conversation::unknown() } else { error })?;
     if has_secret(door, &trigger, headers).await? {
         return Ok(Caller::Trigger(trigger.id.clone()));
-    }
-    // Whoever has another trigger's secret is not told that this conversation is there.
-    if is_conversation && is_known_elsewhere(&door.directory.catalogue.snapshot(), headers) {
-        return Err(conversation::unknown());
     }
     Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>"))
 }
