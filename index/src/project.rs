@@ -125,7 +125,7 @@ impl Fold {
     fn visit(&mut self, seen: &Seen) {
         let Names { conversation, receipt, edited } = names(seen);
         if let (Some(edited), Some(ended)) = (edited, ending_of(seen)) {
-            return self.lost(seen, (&conversation, edited), ended);
+            return self.lost(seen, (&conversation, &edited), &ended);
         }
         if let Some(Step::Changed(changed)) = &seen.record.step {
             return self.changed(seen, (&conversation, &receipt), changed);
@@ -167,15 +167,15 @@ impl Fold {
 
     /// A change of messages whose record held the end of a turn. While the index was there it had that record,
     /// and only the time of the change is news; an index that is built later meets the change in its place.
-    fn lost(&mut self, seen: &Seen, (conversation, receipt): (&str, String), ended: Seen) {
-        if seen.seq > self.known.goal || self.known.ended.contains(&receipt) {
+    fn lost(&mut self, seen: &Seen, (conversation, receipt): (&str, &str), ended: &Seen) {
+        if seen.seq > self.known.goal || self.known.ended.contains(receipt) {
             if let Some(entry) = self.known.conversations.get_mut(conversation) {
                 entry.updated_at_ms = seen.at_ms;
                 entry.last = seen.seq;
             }
             return;
         }
-        self.visit(&ended);
+        self.visit(ended);
         let settings = seen.record.edited().and_then(|edited| edited.settings.as_ref());
         if let (Some(settings), Some(entry)) = (settings, self.known.conversations.get_mut(conversation)) {
             describe(entry, settings, &seen.facts);

@@ -14,6 +14,9 @@ use super::call::{Call, give};
 use super::operation::{Access, Answer, Form, Operation};
 use crate::api_error::ApiError;
 
+/// Workers, and when each was last heard of.
+type Seen = Vec<(String, f64)>;
+
 /// How many workers are shown.
 const WORKERS_MAX: isize = 1_000;
 
@@ -99,7 +102,7 @@ async fn workers(call: &Call) -> Vec<Value> {
     let mut pipeline = redis::pipe();
     pipeline.cmd("ZREVRANGE").arg(CARDS).arg(0).arg(WORKERS_MAX - 1).arg("WITHSCORES");
     pipeline.cmd("ZREVRANGE").arg(HEARTBEATS).arg(0).arg(WORKERS_MAX - 1).arg("WITHSCORES");
-    let found: Result<(Vec<(String, f64)>, Vec<(String, f64)>), _> = call.door.redis.run(&pipeline).await;
+    let found = call.door.redis.run::<(Seen, Seen)>(&pipeline).await;
     let Ok((cards, beats)) = found else { return Vec::new() };
     let mut shown = Vec::new();
     for (id, seen) in cards {

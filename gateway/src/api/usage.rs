@@ -93,7 +93,7 @@ fn points() -> Form {
         });
         json_schema!({
             "type": "object",
-            "properties": { "tokens": point.clone(), "conversations": point.clone(), "messages": point },
+            "properties": { "tokens": &point, "conversations": &point, "messages": &point },
             "required": ["tokens", "conversations", "messages"]
         })
     };

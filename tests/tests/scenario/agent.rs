@@ -5,13 +5,14 @@ use std::time::Duration;
 use proto::answer::Answer;
 use proto::id::Receipt;
 use proto::resource::{Budget, Limits};
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
 use tests::resource::{agent, skillset, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
-use tests::system::System;
+use tests::system::{API_TOKEN, System};
 
 use crate::{SOON, system};
 
@@ -118,8 +119,26 @@ async fn a_turn_waits_for_leave_and_for_words_without_holding_a_worker() {
     eventually("the lease is given back while the turn waits", SOON, is_free).await;
     assert_eq!(sink.hits().len(), 0, "nothing is paid without leave");
     say(&system, &receipt, json!({ "call": "9.9", "approve": true })).await;
-    say(&system, &receipt, json!({ "call": "1.0", "approve": true, "by": "ada" })).await;
+    let list = async |path: &str| system.request(0, Method::GET, path).secret(API_TOKEN).send().await;
+    let asked = async || {
+        Some(list("/v1/approval/list?order=asc").await).filter(|asked| asked.body["items"].as_array().is_some_and(|items| items.len() == 2))
+    };
+    let asked = eventually("both questions are listed", SOON, asked).await;
+    assert_eq!((asked.str("/items/0/id"), asked.str("/items/0/type")), (format!("{receipt}.1.0").as_str(), "approval"));
+    assert_eq!((asked.str("/items/0/arguments/id"), asked.str("/items/1/question")), ("7", "Which colour?"));
+    let decide = |call: &str, verb: &str| {
+        system
+            .request(0, Method::POST, &format!("/v1/approval/{receipt}.{call}/{verb}"))
+            .secret(API_TOKEN)
+            .json(&json!({ "reason": "fine" }))
+    };
+    decide("1.1", "approve").send().await.assert_refused(409, "CUE0404");
+    decide("9.9", "approve").send().await.assert_refused(409, "CUE0404");
+    decide("1.0", "approve").send().await.ok();
     say(&system, &receipt, json!({ "call": "1.1", "text": "blue" })).await;
+    let none =
+        async || Some(list("/v1/approval/list").await).filter(|asked| asked.body["items"].as_array().is_some_and(Vec::is_empty)).map(drop);
+    eventually("nobody is asked any more", SOON, none).await;
     let is_done = async || Some(system.fetch(&receipt).send().await.ok()).filter(|told| told.str("/status") == "completed");
     let told = eventually("the turn goes on", SOON, is_done).await;
     assert_eq!(told.str("/text"), "paid; the colour is blue");

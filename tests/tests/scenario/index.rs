@@ -281,3 +281,37 @@ async fn the_event_log_is_followed_and_the_system_shows_itself() {
     assert!(seen["streams"].as_array().unwrap().iter().any(|stream| stream["name"] == "LOG" && stream["messages"] == 1));
     system.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_is_forgotten_with_all_that_was_said() {
+    let system = small().with(trigger("orders")).start().await;
+    // Sent past the ledger, which wants every event to be in the log in the end.
+    for (email, text) in [("ada@example.com", "one"), ("ada@example.com", "two"), ("bob@example.com", "three")] {
+        let body = json!({ "text": text, "contact": { "email": email } }).to_string();
+        let receipt = system.publish_to(&proto::subject::event(&session("orders", text)), None, body).await;
+        if email.starts_with("bob") {
+            system.ledger().note(Receipt { session: session("orders", text), event: receipt });
+        }
+    }
+    let list = listed(&system, "/conversation/list", 3).await;
+    let known = proto::event::Contact { name: None, email: Some("ada@example.com".into()), phone: None };
+    let ada = contact::id_of(&contact::fingerprint(&known).unwrap()).to_string();
+    let (hers, others): (Vec<_>, Vec<_>) = items(&list).into_iter().partition(|item| item["contactId"] == ada.as_str());
+    assert_eq!((hers.len(), others.len()), (2, 1), "{}", list.body);
+    let erased = post(&system, &format!("/contact/{ada}/erase"), &json!({})).send().await.ok();
+    assert_eq!((erased.body["conversations"].as_u64(), erased.body["done"].as_bool()), (Some(2), Some(true)), "{}", erased.body);
+    assert_eq!(ids(&listed(&system, "/conversation/list", 1).await), [others[0]["id"].as_str().unwrap()]);
+    for path in ["/event/log/list", "/integration/trigger/orders/event/list"] {
+        let left = get(&system, path).send().await.ok();
+        assert!(hers.iter().all(|item| !left.body.to_string().contains(item["id"].as_str().unwrap())), "{path}: {}", left.body);
+    }
+    // A reader whose last entry is gone goes on behind its place.
+    let cursor = hers[0]["id"].as_str().unwrap();
+    get(&system, &format!("/conversation/list?cursor={cursor}")).send().await.ok();
+    let bucket = system.view().context().get_key_value(proto::subject::CONTACTS).await.unwrap();
+    assert!(bucket.get(&ada).await.unwrap().is_none());
+    // What is left is what a new index has, too.
+    system.view().redis::<()>(&["FLUSHALL"]).await.unwrap();
+    listed(&system, "/conversation/list", 1).await;
+    system.finish().await;
+}
