@@ -23,6 +23,8 @@ const END_OF_BATCH: u16 = 204;
 const NO_MESSAGE: u32 = 10_037;
 /// What was to be deleted is not there, in the words of the leader.
 const NOT_DELETED: u32 = 10_057;
+/// The server's code for a sequence that was deleted before.
+const SEQUENCE_GONE: u32 = 10_043;
 /// No such stream, in the words of the leader.
 const NO_STREAM: u32 = 10_059;
 
@@ -243,7 +245,7 @@ pub async fn delete(client: &Client, stream: &str, seq: u64) -> Result<(), Error
     let answer: DeleteAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
     match answer.error {
         None if answer.success => Ok(()),
-        Some(fault) if matches!(fault.err_code, NO_MESSAGE | NOT_DELETED) => Ok(()),
+        Some(fault) if matches!(fault.err_code, NO_MESSAGE | NOT_DELETED | SEQUENCE_GONE) => Ok(()),
         Some(fault) if fault.err_code == NO_STREAM => Err(Error::NoStream),
         Some(fault) => Err(Error::Answer(format!("{} ({})", fault.description, fault.err_code))),
         None => Err(Error::Answer("neither success nor an error".into())),

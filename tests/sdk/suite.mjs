@@ -215,7 +215,7 @@ await check('integration.trigger', async () => {
   const told = await sent.json()
   assert.equal(told.status, 'completed', JSON.stringify(told))
   await eventually(async () => {
-    const page = await cbk.conversation.list({ meta: { trigger: { integrationId: trigger } } })
+    const page = await cbk.conversation.list({ meta: { 'trigger.integrationId': trigger } })
     assert.ok(page.items.some((item) => item.id === told.conversationId), JSON.stringify(page))
   })
 })

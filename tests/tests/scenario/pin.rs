@@ -1,6 +1,7 @@
 //! What nats-server does that Cuepoint relies on, so that another version is noticed.
 
 use async_nats::HeaderMap;
+use backbone::direct;
 use backbone::publish::{self, Error, Stored};
 use backbone::topology::Sizes;
 use backbone::{config, nats};
@@ -137,5 +138,22 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
     eventually("the worker connects", SOON, is_heard).await;
     let pulls = async || old.heard().into_iter().find(|line| line.contains("CONSUMER.MSG.NEXT"));
     never("the worker takes events from it", std::time::Duration::from_millis(700), pulls).await;
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_deleted_already_can_be_deleted_again() {
+    let system = system().start().await;
+    for _ in 0..3 {
+        publish(&system, "dead.t.s", &[], 10).await.unwrap();
+    }
+    let delete = async |seq| direct::delete(system.view().client(), subject::DEAD_STREAM, seq).await;
+    // One in the middle, the first, one below the first, and one that never was.
+    for seq in [2, 2, 1, 1, 2, 99] {
+        delete(seq).await.unwrap_or_else(|error| panic!("{seq}: {error}"));
+    }
+    let left = direct::batch(system.view().client(), subject::DEAD_STREAM, "dead.t.s", 1, 10).await.unwrap();
+    assert_eq!(left.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [3]);
+    delete(3).await.unwrap();
     system.finish().await;
 }
