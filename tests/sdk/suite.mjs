@@ -122,6 +122,11 @@ async function lists(list, id) {
   assert.ok(streamed.some((piece) => piece.data.id === id))
 }
 
+/** The words that tokens add up to. */
+function words(pieces) {
+  return pieces.reduce((said, { type, data }) => (type === 'restart' ? '' : type === 'token' ? said + data.token : said), '')
+}
+
 async function refused(promise, code) {
   await assert.rejects(promise, (error) => {
     assert.equal(error.code, code, `${error.code}: ${error.message}`)
@@ -279,8 +284,7 @@ await check('complete, send, receive', async () => {
   const kinds = new Set(pieces.map((piece) => piece.type))
   for (const kind of ['token', 'result']) assert.ok(kinds.has(kind), `no ${kind} in ${[...kinds]}`)
   assert.equal(pieces.at(-1).type, 'result')
-  const words = pieces.filter((piece) => piece.type === 'token').map((piece) => piece.data.token).join('')
-  assert.equal(words, pieces.at(-1).data.text)
+  assert.equal(words(pieces), pieces.at(-1).data.text)
   await cbk.conversation.send(conversation, { text: 'And then?' })
   assert.equal((await all(cbk.conversation.receive(conversation, {}).stream())).at(-1).type, 'result')
   const alone = await cbk.conversation.complete(null, { model: MODEL, backstory: 'You are Bob.', messages: [{ type: 'user', text: 'hello' }] })

@@ -147,7 +147,7 @@ async fn lines_tell_a_turn_from_its_beginning_to_its_result() {
     let stream = system.api(&format!("conversation/{id}/complete")).json(&json!({ "text": "hi" })).header("accept", "application/jsonl");
     let told: Vec<(String, Value)> = stream.open().await.rest().await.into_iter().map(|piece| (piece.kind, piece.data)).collect();
     let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).filter(|kind| *kind != "ping").collect();
-    assert_eq!(kinds, ["completeBegin", "message", "message", "completeEnd", "result"]);
+    assert_eq!(kinds, ["completeBegin", "message", "token", "message", "completeEnd", "result"]);
     let (_, result) = told.last().expect("a result");
     assert_eq!(
         (&result["text"], &result["end"]["reason"], &result["conversationId"]),

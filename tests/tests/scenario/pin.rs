@@ -145,14 +145,14 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
 async fn what_is_deleted_already_can_be_deleted_again() {
     let system = system().start().await;
     for _ in 0..3 {
-        publish(&system, "dead.t.s", &[], 10).await.unwrap();
+        publish(&system, "audit.t.s", &[], 10).await.unwrap();
     }
-    let delete = async |seq| direct::delete(system.view().client(), subject::DEAD_STREAM, seq).await;
+    let delete = async |seq| direct::delete(system.view().client(), subject::AUDIT_STREAM, seq).await;
     // One in the middle, the first, one below the first, and one that never was.
     for seq in [2, 2, 1, 1, 2, 99] {
         delete(seq).await.unwrap_or_else(|error| panic!("{seq}: {error}"));
     }
-    let left = direct::batch(system.view().client(), subject::DEAD_STREAM, "dead.t.s", 1, 10).await.unwrap();
+    let left = direct::batch(system.view().client(), subject::AUDIT_STREAM, "audit.t.s", 1, 10).await.unwrap();
     assert_eq!(left.iter().map(|stored| stored.seq).collect::<Vec<_>>(), [3]);
     delete(3).await.unwrap();
     system.finish().await;

@@ -12,6 +12,7 @@ async fn every_method_of_the_official_sdk_works() {
     let oracle = Oracle::start(|_, _| Say::Text("I am well, thank you.".into())).await;
     let mut system = system().workers(1, &Setup::here().settings(oracle.settings(""))).gateways(1, &Setup::here()).start().await;
     let url = format!("http://{}", system.gateway(0).name);
+    system.ledger().allow_strangers();
     assert!(sdk::run(&url, API_TOKEN).await, "what failed stands above");
     system.finish().await;
 }

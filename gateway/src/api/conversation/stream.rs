@@ -25,6 +25,8 @@ pub(crate) struct Turn {
     said: Option<Said>,
     /// The last words of the bot.
     reply: Option<(String, String)>,
+    /// What was told of its next words, piece by piece.
+    tokens: String,
     /// Ends with the gateway.
     _door: Arc<Door>,
 }
@@ -40,7 +42,7 @@ struct Piece {
 impl Turn {
     /// A turn of which nothing was told.
     pub(crate) fn new(said: Said, door: Arc<Door>) -> Self {
-        Self { said: Some(said), reply: None, _door: door }
+        Self { said: Some(said), reply: None, tokens: String::new(), _door: door }
     }
 
     /// What a piece that a follower tells becomes, and whether it is the last.
@@ -56,10 +58,19 @@ impl Turn {
                 (vec![("error".to_owned(), json!({ "message": words, "code": "TIMEOUT" }))], true)
             }
             "error" => (vec![(kind, data)], true),
-            "message" => {
-                if text("type") == "bot" {
-                    self.reply = Some((text("id"), text("text")));
-                }
+            "message" if text("type") == "bot" => {
+                let words = text("text");
+                let mut told = missed(&std::mem::take(&mut self.tokens), &words);
+                self.reply = Some((text("id"), words));
+                told.push((kind, data));
+                (told, false)
+            }
+            "token" => {
+                self.tokens.push_str(&text("token"));
+                (vec![(kind, data)], false)
+            }
+            "restart" => {
+                self.tokens.clear();
                 (vec![(kind, data)], false)
             }
             _ => (vec![(kind, data)], false),
@@ -88,6 +99,18 @@ impl Turn {
         });
         told.push(("result".to_owned(), end));
         told
+    }
+}
+
+/// What tokens have not told of the bot's words: they are stored nowhere, and may come late or not at all.
+///
+/// With this the tokens of a message together are its text, for whoever shows nothing else.
+fn missed(tokens: &str, words: &str) -> Vec<(String, Value)> {
+    let token = |rest: &str| ("token".to_owned(), json!({ "token": rest }));
+    match words.strip_prefix(tokens) {
+        Some("") => Vec::new(),
+        Some(rest) => vec![token(rest)],
+        None => vec![("restart".to_owned(), json!({})), token(words)],
     }
 }
 
@@ -161,4 +184,18 @@ fn told(format: Format, turn: Turn, (lines, guard): (Body, HangUp), is_channel: 
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missed;
+
+    #[test]
+    fn tokens_together_are_the_words() {
+        let told = |tokens, words| missed(tokens, words).into_iter().map(|(kind, data)| format!("{kind} {data}")).collect::<Vec<_>>();
+        assert_eq!(told("It is on its way.", "It is on its way."), [""; 0]);
+        assert_eq!(told("It is", "It is on its way."), [r#"token {"token":" on its way."}"#]);
+        assert_eq!(told("", "It is"), [r#"token {"token":"It is"}"#]);
+        assert_eq!(told("Is it", "It is"), ["restart {}", r#"token {"token":"It is"}"#]);
+    }
 }
