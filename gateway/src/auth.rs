@@ -26,7 +26,7 @@ use crate::rate::{Kind, Limit, Standing};
 pub(crate) const TOKEN_PREFIX: &str = "sk-";
 
 /// Operations whose lists show a token that is limited to triggers only what is of these.
-const FILTERED: [&str; 1] = ["/integration/trigger/list"];
+const FILTERED: [&str; 3] = ["/integration/trigger/list", "/conversation/list", "/conversation/export"];
 
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -92,6 +92,19 @@ impl Caller {
             Self::Nobody | Self::Trigger(_) => true,
             Self::Token(holder) => !holder.triggers.is_empty(),
         }
+    }
+
+    /// Of the triggers that a list is asked for, those that it may show, all by an empty one; none if nothing is left.
+    pub(crate) fn narrowed(&self, asked: Vec<String>) -> Option<Vec<String>> {
+        let own = match self {
+            Self::Nobody => return None,
+            Self::Trigger(id) => std::slice::from_ref(id),
+            Self::Token(holder) if holder.triggers.is_empty() => return Some(asked),
+            Self::Token(holder) => &holder.triggers,
+        };
+        let is_asked = |id: &&TriggerId| asked.is_empty() || asked.iter().any(|asked| asked == id.as_str());
+        let both: Vec<String> = own.iter().filter(is_asked).map(ToString::to_string).collect();
+        (!both.is_empty()).then_some(both)
     }
 
     /// How the caller is named in conversations.

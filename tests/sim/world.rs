@@ -514,7 +514,7 @@ impl World {
             matches!(record.step, Some(Step::Suspended(_))).then(|| (session.clone(), record.event.seq))
         });
         let waiting: Vec<_> = suspended.collect();
-        self.change(&mut state);
+        Self::change(&mut state);
         for (session, event) in waiting {
             match state.next() % 4_000 {
                 0..10 => state.say_to(session, event, Kind::Said(wire::Said { text: "yes".into() }), "1.0"),
@@ -527,7 +527,7 @@ impl World {
     }
 
     /// Somebody changes a conversation: what is known of it, a message, or that it is there.
-    fn change(&self, state: &mut State) {
+    fn change(state: &mut State) {
         if state.only.is_some() || state.changes >= CHANGES || !state.next().is_multiple_of(120) {
             return;
         }

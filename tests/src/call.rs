@@ -149,6 +149,7 @@ impl Answer {
     }
 
     /// Fails the test unless the call was accepted; then itself.
+    #[expect(clippy::return_self_not_must_use, reason = "most tests want the check alone")]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, StatusCode::OK, "{}", self.body);
         self

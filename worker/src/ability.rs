@@ -50,6 +50,7 @@ impl Facts {
     }
 
     /// The same, of a conversation that is held with a contact of this id.
+    #[must_use]
     pub fn with_contact(mut self, id: &str) -> Self {
         self.named.insert("CONTACT_ID".to_owned(), id.to_owned());
         self

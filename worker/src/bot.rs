@@ -226,12 +226,7 @@ pub(crate) fn extended(
     }
     let mut definition = agent::read(&bot.definition)?;
     definition.extend(extension);
-    let own = match (&definition.skillset, skillset) {
-        (None, _) => None,
-        (Some(_), Some(skillset)) => Some(skillset_definition(skillset)?),
-        (Some(id), None) => return Err(in_skillset(format!("the skillset {id} does not exist"))),
-    };
-    let toolbox = match extension.skillset(own) {
+    let toolbox = match extension.skillset(own(definition.skillset.as_deref(), skillset)?) {
         None => None,
         Some(set) => {
             let set = skillset::set::Skillset::parse(set).map_err(|errors| in_skillset(errors.to_string()))?;
@@ -243,6 +238,16 @@ pub(crate) fn extended(
     Ok(Made { bot: Arc::new(agent::Agent::new(definition, toolbox, kit)?), abilities })
 }
 
+/// The abilities that a bot has by the skillset that it names; none of one that is disabled.
+fn own(named: Option<&str>, skillset: Option<&Skillset>) -> Result<Option<skillset::set::Definition>, DefinitionError> {
+    match (named, skillset) {
+        (None, _) => Ok(None),
+        (Some(_), Some(skillset)) if skillset.disabled => Ok(None),
+        (Some(_), Some(skillset)) => skillset_definition(skillset).map(Some),
+        (Some(id), None) => Err(in_skillset(format!("the skillset {id} does not exist"))),
+    }
+}
+
 fn in_skillset(reason: String) -> DefinitionError {
     DefinitionError::Invalid { path: "skillset".to_owned(), reason }
 }
@@ -250,6 +255,9 @@ fn in_skillset(reason: String) -> DefinitionError {
 /// Makes what carries one call out, by its ability's skillset.
 pub(crate) fn executor(skillset: &Skillset, execute: &Execute, kit: &Kit) -> Result<Made, DefinitionError> {
     let invalid = |reason: String| DefinitionError::Invalid { path: "execute".to_owned(), reason };
+    if skillset.disabled {
+        return Err(invalid(format!("the skillset {} is disabled", skillset.id)));
+    }
     let mut set = skillset_definition(skillset)?;
     let raw: serde_json::Value = serde_json::from_str(&skillset.definition).unwrap_or_default();
     let has_id =
@@ -301,4 +309,23 @@ pub fn skillset_of(bot: &resource::Bot) -> Option<SkillsetId> {
     }
     let definition: serde_json::Value = serde_json::from_str(&bot.definition).ok()?;
     definition.get("skillset")?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::resource::Skillset;
+
+    use super::own;
+
+    #[test]
+    fn a_skillset_that_is_disabled_offers_nothing() {
+        let definition = r#"{"name":"shop","abilities":[{"name":"find","instruction":"```echo\nhi\n```"}]}"#;
+        let mut skillset = Skillset::new("shop".parse().unwrap(), definition);
+        let count = |skillset: Option<&Skillset>| own(Some("shop"), skillset).map(|set| set.map(|set| set.abilities.len()));
+        assert_eq!(count(Some(&skillset)).unwrap(), Some(1));
+        skillset.disabled = true;
+        assert_eq!(count(Some(&skillset)).unwrap(), None);
+        assert!(count(None).is_err(), "one that is not there is a fault");
+        assert!(own(None, Some(&skillset)).unwrap().is_none());
+    }
 }

@@ -41,6 +41,7 @@ impl Vault {
     }
 
     /// The same, with those of the configuration behind them.
+    #[must_use]
     pub fn over(self, catalogue: Catalogue, key: Option<MasterKey>) -> Self {
         Self { made: Some(Made { catalogue, key }), ..self }
     }

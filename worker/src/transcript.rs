@@ -135,7 +135,9 @@ mod tests {
     fn read(entries: &[Entry]) -> String {
         let session: SessionKey = "t.s".parse().unwrap();
         let mut transcript = Transcript::new(conversation());
-        entries.iter().for_each(|entry| transcript.push(&session, entry));
+        for entry in entries {
+            transcript.push(&session, entry);
+        }
         transcript.messages().iter().map(|message| message.text.as_str()).collect::<Vec<_>>().join(" ")
     }
 

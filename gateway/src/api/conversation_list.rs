@@ -103,14 +103,15 @@ async fn told(call: Call, is_export: bool) -> Result<Response, ApiError> {
     };
     let state =
         call.asked("status")?.map(|name| State::parse(&name).ok_or_else(|| ApiError::parameter("status", "must be a status of a turn")));
-    let triggers = [ids(&call, "triggerId")?, ids(&call, "triggerIntegrationId")?].concat();
+    let triggers = call.caller.narrowed([ids(&call, "triggerId")?, ids(&call, "triggerIntegrationId")?].concat());
     let mut more = String::new();
     if words.is_some() {
         let since = found.since_ms.map(|since| format!("; since={since}")).unwrap_or_default();
         more = format!("; records={}{since}", found.records);
     }
+    let is_empty = triggers.is_none() || !ids(&call, "taskId")?.is_empty();
     let filter = Conversations {
-        triggers,
+        triggers: triggers.unwrap_or_default(),
         bots: ids(&call, "botId")?,
         contacts: ids(&call, "contactId")?,
         states: state.transpose()?.into_iter().collect(),
@@ -120,7 +121,6 @@ async fn told(call: Call, is_export: bool) -> Result<Response, ApiError> {
         from_ms: indexed::time(&call, "from")?,
         to_ms: indexed::time(&call, "to")?,
     };
-    let is_empty = !ids(&call, "taskId")?.is_empty();
     answer(call, filter, is_empty, (is_export, more)).await
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn document(table: &[Operation]) -> Value {
     let used: BTreeSet<&str> = table.iter().map(|operation| operation.tag).collect();
     let about = |tag: &str| TAGS.iter().find(|(known, _)| *known == tag).map_or("", |(_, about)| about);
     let tags: Vec<Value> = used.iter().map(|tag| json!({ "name": tag, "description": about(tag) })).collect();
-    json!({
+    sorted(json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Cuepoint",
@@ -84,7 +84,19 @@ pub(crate) fn document(table: &[Operation]) -> Value {
                 "bearer": { "type": "http", "scheme": "bearer", "description": "An API token (`sk-...`), or, for one trigger's events and conversations, that trigger's secret." }
             }
         }
-    })
+    }))
+}
+
+/// The same with its names in order: whether objects keep that of their making depends on what else is built.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        Value::Object(fields) => {
+            let fields: BTreeMap<String, Value> = fields.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+            fields.into_iter().collect::<Map<_, _>>().into()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 fn told(operation: &Operation, generator: &mut SchemaGenerator) -> Value {

@@ -49,6 +49,23 @@ fn a_caller_sees_what_it_is_limited_to() {
 }
 
 #[test]
+fn a_list_is_narrowed_to_what_its_caller_is_limited_to() {
+    let token = |triggers: &[&str]| Caller::Token(Holder { triggers: triggers.iter().map(|text| id(text)).collect(), ..Holder::default() });
+    for (caller, asked, expected) in [
+        (token(&[]), vec![], Some(vec![])),
+        (token(&[]), vec!["a"], Some(vec!["a"])),
+        (token(&["a", "b"]), vec![], Some(vec!["a", "b"])),
+        (token(&["a", "b"]), vec!["b", "c"], Some(vec!["b"])),
+        (token(&["a"]), vec!["b"], None),
+        (Caller::Trigger(id("a")), vec![], Some(vec!["a"])),
+        (Caller::Nobody, vec![], None),
+    ] {
+        let narrowed = caller.narrowed(asked.iter().map(ToString::to_string).collect());
+        assert_eq!(narrowed, expected.map(|ids| ids.iter().map(ToString::to_string).collect()), "{caller:?} {asked:?}");
+    }
+}
+
+#[test]
 fn only_the_exact_scheme_makes_a_secret_known() {
     let mut snapshot = Snapshot::default();
     let trigger =

@@ -90,7 +90,7 @@ async fn lists(http: &reqwest::Client, url: &str) -> anyhow::Result<f64> {
         took.push(since.elapsed().as_secs_f64() * 1_000.0);
         let count = body.get("items").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
         anyhow::ensure!(count == 100, "a page has {count} items");
-        cursor = body.get("cursor").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        body.get("cursor").and_then(serde_json::Value::as_str).unwrap_or_default().clone_into(&mut cursor);
     }
     Ok(percentile(&took, 0.99))
 }

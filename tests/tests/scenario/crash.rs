@@ -186,12 +186,12 @@ async fn wakes_too_late(is_deaf_to_redis: bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_frozen_past_its_lease_ends_nothing() {
-    wakes_too_late(false).await;
+    Box::pin(wakes_too_late(false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_frozen_past_its_lease_and_hears_no_redis_is_refused_by_the_fence() {
-    wakes_too_late(true).await;
+    Box::pin(wakes_too_late(true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -207,13 +207,13 @@ async fn a_worker_that_dies_before_it_has_deleted_leaves_that_to_the_next() {
         system.ledger().allow_strangers();
         let first = system.start_worker(Setup::child().fatal(point)).await;
         let id = made(&system, "says", SECRET_WORDS).await;
-        let deleted = tokio::spawn({
-            let call = system.api(&format!("conversation/{id}/delete")).json(&json!({}));
-            async move { call.send().await }
-        });
-        system.worker(first).exited().await;
-        system.start_worker(Setup::here()).await;
-        deleted.await.expect("the call ends").ok();
+        let call = system.api(&format!("conversation/{id}/delete")).json(&json!({}));
+        let replaced = async {
+            system.worker(first).exited().await;
+            system.start_worker(Setup::here()).await;
+        };
+        let (deleted, ()) = tokio::join!(call.send(), replaced);
+        deleted.ok();
         gone(&system, SECRET_WORDS).await;
         assert_eq!(shape(&records(&system.view().log().await)), "h", "{point}");
         system.finish().await;

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use tests::resource::trigger;
 use tests::setup::Setup;
 use tests::system::System;
+use tokio::task::JoinSet;
 
 use crate::system;
 
@@ -30,7 +31,8 @@ async fn an_event_without_a_limit_or_a_key_reads_nothing() {
     let reads = Arc::new(AtomicUsize::new(0));
     let mut seen = system.view().client().subscribe("$JS.API.>").await.expect("NATS can be listened to");
     let counted = Arc::clone(&reads);
-    let listening = tokio::spawn(async move {
+    let mut listening = JoinSet::new();
+    listening.spawn(async move {
         while let Some(message) = seen.next().await {
             // Whoever reads a bucket or a stream asks its API; a pull of the catalogue's own consumer is none of an event's.
             if ["DIRECT.GET", "STREAM.MSG.GET"].iter().any(|read| message.subject.contains(read)) {
@@ -50,7 +52,7 @@ async fn an_event_without_a_limit_or_a_key_reads_nothing() {
     let receipt = system.call("orders").said("s", "read").send().await.receipt();
     assert_eq!(system.fetch(&receipt).send().await.ok().str("/status"), "queued");
     assert!(reads.load(Ordering::Relaxed) > 0, "a fetch reads, so reads are counted");
-    listening.abort();
+    listening.abort_all();
     system.start_worker(Setup::here()).await;
     system.settled(crate::SOON * 3).await;
     system.finish().await;

@@ -1,6 +1,12 @@
 //! Scenarios over real servers: what a user is promised, and what keeps it.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail them by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail them by panicking"
+)]
 
 mod access;
 mod agent;

@@ -23,7 +23,7 @@ async fn taken(system: &System, trigger: &str, secret: &str, events: usize) -> u
             assert!(answer.headers["ratelimit"].to_str().unwrap().contains("r="), "{:?}", answer.headers);
         } else {
             answer.assert_refused(429, "CUE0211");
-            assert_eq!(answer.headers["ratelimit-policy"].to_str().unwrap().contains("q="), true);
+            assert!(answer.headers["ratelimit-policy"].to_str().unwrap().contains("q="));
             let wait: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
             assert!((1..=LONG.as_secs()).contains(&wait), "{wait}");
         }

@@ -160,9 +160,9 @@ async fn with_redis_away_a_replay_makes_no_second_event_at_any_gateway() {
         let receipt = send(&system, 0, name, &headers).await.receipt();
         let again = send(&system, 0, name, &headers).await;
         if *name == "github" {
-            assert!(again.is_replay())
+            assert!(again.is_replay());
         } else {
-            again.assert_refused(401, "CUE0207")
+            again.assert_refused(401, "CUE0207");
         }
         // Another gateway knows it by the broker alone, and answers with what became of the first.
         let elsewhere = send(&system, 1, name, &headers).await;

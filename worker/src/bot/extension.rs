@@ -76,7 +76,8 @@ impl Extension {
         let mut whole = own.unwrap_or_else(nothing);
         for set in added {
             if !set.description.trim().is_empty() {
-                whole.description = [whole.description.as_str(), set.description.as_str()].join("\n").trim().to_owned();
+                let both = [whole.description.as_str(), set.description.as_str()].join("\n");
+                both.trim().clone_into(&mut whole.description);
             }
             whole.abilities.extend(set.abilities.iter().cloned());
         }

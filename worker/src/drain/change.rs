@@ -221,7 +221,7 @@ impl Drain<'_> {
                 Some(RecordStep::Changed(Changed { what: Some(What::Described(said)), .. })) => described = Some(said.clone()),
                 // What an edited record said of the conversation is no newer than that record.
                 Some(RecordStep::Changed(Changed { what: Some(What::Edited(edited)), .. })) => {
-                    first = edited.settings.clone().or_else(|| first.take())
+                    first = edited.settings.clone().or_else(|| first.take());
                 }
                 _ => first = record.settings().cloned().or_else(|| first.take()),
             }

@@ -22,6 +22,8 @@ use crate::clock::BrokerClock;
 const NOW_MS: i64 = 1_790_000_000_000;
 /// What anybody may call.
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/openapi.json", "/reference"];
+/// Lists that show a token that is limited to triggers what is of these.
+const SHOWN_IN_PART: [&str; 3] = ["/integration/trigger/list", "/conversation/list", "/conversation/export"];
 
 fn token(id: &str, scopes: &[Scope]) -> ApiToken {
     ApiToken {
@@ -158,7 +160,7 @@ async fn foreign(router: &Router, operation: &Operation) {
     let is_refused = (status, code.as_str()) == (401, "CUE0201") || (is_conversation && (status, code.as_str()) == (404, "CUE0304"));
     assert!(is_refused, "{} with the secret of another trigger: {status} {code}", operation.id);
     let (status, code) = ask(router, operation, Some("sk-limited")).await;
-    let is_filtered = operation.path == "/integration/trigger/list";
+    let is_filtered = SHOWN_IN_PART.contains(&operation.path);
     let is_refused = match (status, code.as_str()) {
         (403, "CUE0204" | "CUE0202") => true,
         (404, "CUE0304") => is_conversation,

@@ -31,7 +31,6 @@ fn late(mut late_ms: Vec<i64>) -> (i64, i64) {
     (late_ms[rank], *late_ms.last().expect("something was measured"))
 }
 
-#[expect(clippy::print_stdout, reason = "the figures stand beside the verdict")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_due_time_has_one_terminal_record_and_comes_on_time_whatever_is_killed() {
     let count = schedules();
