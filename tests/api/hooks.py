@@ -20,7 +20,7 @@ from schemathesis.transport import requests as wire
 
 import world
 
-PATH, BODY = parameters.ParameterLocation.PATH, parameters.ParameterLocation.BODY
+PATH, QUERY, BODY = (getattr(parameters.ParameterLocation, name) for name in ("PATH", "QUERY", "BODY"))
 # Ids that the API made: what a link brought is left as it is.
 MADE = re.compile(r"^([btkseacm]01[0-9a-z]{20,}|c[0-9a-f]{20,}|(cnv|evt|tmr|dlv)\..*|[0-9]+\.[0-9]+)$")
 TALLY = defaultdict(Counter)
@@ -48,12 +48,18 @@ def put_right(case, operation):
         given = dict(case.path_parameters)
         if not (is_linked(case) and all(MADE.match(str(value)) for value in given.values())):
             case.path_parameters = {**given, **world.places(operation, case.operation.path)}
+    if case.query and "cursor" in case.query and is_right(case, QUERY):
+        query = {name: value for name, value in case.query.items() if name != "cursor"}
+        cursor = world.cursor(case.operation.path, case.path_parameters)
+        case.query = {**query, "cursor": cursor} if cursor else query
     if isinstance(case.body, dict) and is_right(case, BODY):
         body = dict(case.body)
         for field, kind in world.NAMES.items():
             value = body.get(field)
             if isinstance(value, str) and not (is_linked(case) and MADE.match(value)):
                 body[field] = world.one(kind)
+        if operation == "answerEvent" and "call" in body:
+            body["call"] = "1.0"
         if isinstance(body.get("alias"), str):
             body["alias"] = world.name("alias")
         case.body = body

@@ -44,7 +44,7 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
-sed "s|@ORACLE@|http://127.0.0.1:$oracle/v1/|" "$here/cuepoint.yaml" >"$out/cuepoint.yaml"
+sed "s|@ORACLE@|http://127.0.0.1:$oracle/v1/|; s|@PORT@|$oracle|" "$here/cuepoint.yaml" >"$out/cuepoint.yaml"
 "$python" "$here/oracle.py" "$oracle" >"$out/oracle.log" 2>&1 &
 started="$!"
 export CUEPOINT_API_TOKEN="sk-proof-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"

@@ -140,6 +140,13 @@ def one(kind):
     return globals()[kind]()
 
 
+def cursor(path, given):
+    """The cursor behind the first item of a list; none where the list is empty."""
+    path = path.format(**(given or {})).replace("/export", "/list")
+    answer = SESSION.get(f"{BASE}{path}", params={"take": 1}, timeout=CALL_S)
+    return answer.json().get("cursor") if answer.ok else None
+
+
 # What a path is about, by how it begins.
 KINDS = {
     "/bot/": "bot",
