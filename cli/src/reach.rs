@@ -39,7 +39,7 @@ pub enum Error {
 #[derive(Debug, Clone, Args)]
 pub struct At {
     /// Data directory of `cuepoint dev`: says where it serves, and holds secrets that it made.
-    #[arg(long, env = "CUEPOINT_DATA", value_name = "DIR", default_value = DATA)]
+    #[arg(long, env = "CUEPOINT_DATA", value_name = "DIR", default_value = DATA, global = true)]
     data: PathBuf,
 }
 
@@ -54,10 +54,10 @@ impl At {
 #[derive(Debug, Clone, Args)]
 pub struct Broker {
     /// Address of NATS; otherwise that of the running `cuepoint dev`.
-    #[arg(long = "nats", env = "CUEPOINT_NATS", value_name = "URL", hide_env_values = true)]
+    #[arg(long = "nats", env = "CUEPOINT_NATS", value_name = "URL", hide_env_values = true, global = true)]
     url: Option<String>,
     /// Credentials file for NATS (JWT and nkey seed).
-    #[arg(long = "nats-creds", env = "CUEPOINT_NATS_CREDS", value_name = "FILE")]
+    #[arg(long = "nats-creds", env = "CUEPOINT_NATS_CREDS", value_name = "FILE", global = true)]
     creds: Option<PathBuf>,
     /// The deployment on this machine.
     #[command(flatten)]
@@ -93,7 +93,7 @@ impl Broker {
 #[derive(Debug, Clone, Args)]
 pub struct Api {
     /// Address of the API; otherwise that of the running `cuepoint dev`.
-    #[arg(long, env = "CUEPOINT_HTTP", value_name = "ADDR|URL")]
+    #[arg(long, env = "CUEPOINT_HTTP", value_name = "ADDR|URL", global = true)]
     http: Option<String>,
     /// The deployment on this machine.
     #[command(flatten)]

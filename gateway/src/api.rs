@@ -7,6 +7,7 @@
 //!
 //! In reading order:
 //! - [`operation`]: what an entry of the table says;
+//! - [`strict`]: JSON in which an object is an object;
 //! - [`call`]: what a handler is given;
 //! - [`dispatch`]: from a request to its handler;
 //! - [`document`]: the OpenAPI document, made from the table;
@@ -22,6 +23,7 @@
 //! - the groups.
 
 pub(crate) mod operation;
+mod strict;
 pub(crate) mod call;
 mod dispatch;
 mod document;

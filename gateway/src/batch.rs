@@ -3,7 +3,8 @@
 //! Events of one session are published one after the other, in the order of the list; sessions go
 //! side by side. A fault of one event is told in its place and does not stop the others. Faults
 //! of the form (no list, too long, a field that is not known) refuse the call before anything is
-//! published.
+//! published. Each event counts against the limits of the trigger and of the token; one that is over
+//! them is refused in its place.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,10 +28,11 @@ use serde_json::{Value, json};
 
 use crate::api::call::{Call, give};
 use crate::api_error::ApiError;
+use crate::auth::Caller;
 use crate::door::Door;
-use crate::event;
 use crate::ingest::{Submission, Taken};
 use crate::timing::Written;
+use crate::{auth, event};
 
 /// How many sessions of one call are published to at the same time.
 const SESSIONS_MAX: usize = 16;
@@ -110,6 +112,16 @@ pub(crate) async fn send(mut call: Call) -> Result<Response, ApiError> {
     let mut results: Vec<Option<Value>> = events.iter().map(|_| None).collect();
     let mut sessions: BTreeMap<SessionKey, Vec<(usize, Submission)>> = BTreeMap::new();
     for (place, one) in events.iter().enumerate() {
+        // The call itself was counted against the token when it came in, and stands for its first event.
+        let is_held = if place == 0 {
+            auth::hold(&call.door, &Caller::Nobody, Some(&trigger)).await
+        } else {
+            auth::hold(&call.door, &call.caller, Some(&trigger)).await
+        };
+        if let Err(error) = is_held {
+            set(&mut results, place, refused(&call.door, &error));
+            continue;
+        }
         match submission(&call.door, &trigger, one, &call.headers).await {
             Ok(submission) => sessions.entry(submission.session.clone()).or_default().push((place, submission)),
             Err(error) => set(&mut results, place, refused(&call.door, &error)),

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::strict::Strict;
 use crate::api_error::ApiError;
 use crate::auth::Caller;
 use crate::door::Door;
@@ -69,7 +70,7 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         return Err(ApiError::new(Code::BodyMalformed, "the body must be an object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         fault(&path, &error.into_inner())
     })?;
@@ -163,6 +164,8 @@ mod tests {
         check(r#"{"count":"x"}"#, "CUE0108", Some("count"));
         check(r#"{"count":-1}"#, "CUE0108", Some("count"));
         check(r#"{"inner":{}}"#, "CUE0108", Some("inner.name"));
+        check(r#"{"inner":["x"]}"#, "CUE0108", Some("inner"));
+        check(r#"{"list":[["x"]]}"#, "CUE0108", Some("list[0]"));
         check(r#"{"list":[{"name":7}]}"#, "CUE0108", Some("list[0].name"));
     }
 }

@@ -225,7 +225,10 @@ fn common(operation: &Operation) -> Vec<Code> {
     if operation.access != Access::Open {
         codes.push(Code::NotAuthenticated);
     }
-    if matches!(operation.access, Access::Scope(_) | Access::Trigger(_)) {
+    if operation.access == Access::Event {
+        codes.extend([Code::TriggerForeign, Code::SignatureRequired, Code::SignatureInvalid]);
+    }
+    if operation.access != Access::Open {
         codes.push(Code::ScopeMissing);
         codes.push(Code::RateLimited);
     }

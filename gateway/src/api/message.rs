@@ -90,7 +90,7 @@ fn fields(is_new: bool) -> Form {
         let kinds: Vec<&str> = proto::message::Kind::ALL.iter().map(|(name, _)| *name).collect();
         json_schema!({
             "type": "object",
-            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": "string" }, "name": { "type": "string" }, "description": { "type": "string" }, "meta": { "type": "object" }, "entities": { "type": "array" } },
+            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": "string" }, "name": { "type": "string" }, "description": { "type": "string" }, "meta": { "type": "object" }, "entities": { "type": "array", "items": {} } },
             "required": ["type"],
             "additionalProperties": false
         })
@@ -99,7 +99,7 @@ fn fields(is_new: bool) -> Form {
         let kinds: Vec<&str> = proto::message::Kind::ALL.iter().map(|(name, _)| *name).collect();
         json_schema!({
             "type": "object",
-            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": "string" }, "name": { "type": "string" }, "description": { "type": "string" }, "meta": { "type": "object" }, "entities": { "type": "array" } },
+            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": "string" }, "name": { "type": "string" }, "description": { "type": "string" }, "meta": { "type": "object" }, "entities": { "type": "array", "items": {} } },
             "additionalProperties": false
         })
     };
@@ -112,7 +112,7 @@ fn fields(is_new: bool) -> Form {
 
 /// What is answered where something was put down.
 pub(super) fn put() -> Form {
-    let schema = |_: &mut _| json_schema!({ "type": "object", "properties": { "id": { "type": "string" }, "entities": { "type": "array" } }, "required": ["id", "entities"] });
+    let schema = |_: &mut _| json_schema!({ "type": "object", "properties": { "id": { "type": "string" }, "entities": { "type": "array", "items": {} } }, "required": ["id", "entities"] });
     Form { schema, example: json!({ "id": "12.0", "entities": [] }) }
 }
 

@@ -237,15 +237,15 @@ pub(crate) fn asked_properties() -> Value {
     serde_json::json!({
         "text": { "type": ["string", "null"] },
         "entities": { "type": ["array", "null"], "items": {} },
-        "functions": { "type": ["array", "null"], "maxItems": 0 },
-        "attachments": { "type": ["array", "null"], "maxItems": 0 },
+        "functions": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
+        "attachments": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
         "extensions": {
             "type": ["object", "null"],
             "properties": {
                 "backstory": { "type": ["string", "null"], "maxLength": 16384 },
                 "skillsets": { "type": ["array", "null"], "items": { "type": "object" }, "maxItems": 0 },
-                "datasets": { "type": ["array", "null"], "maxItems": 0 },
-                "features": { "type": ["array", "null"] }
+                "datasets": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
+                "features": { "type": ["array", "null"], "items": {} }
             },
             "additionalProperties": false
         },

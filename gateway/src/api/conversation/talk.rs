@@ -78,7 +78,7 @@ fn answered(operation: Operation) -> Operation {
             "properties": {
                 "id": { "type": "string", "description": "The id of the message." },
                 "text": { "type": "string" },
-                "usage": { "type": "object", "properties": { "token": { "type": "integer" }, "models": { "type": "array" } }, "required": ["token"] },
+                "usage": { "type": "object", "properties": { "token": { "type": "integer" }, "models": { "type": "array", "items": { "type": "object" } } }, "required": ["token"] },
                 "end": { "type": "object", "properties": { "reason": { "type": "string", "enum": ["stop", "length", "iteration", "abort", "error"] } }, "required": ["reason"] },
                 "conversationId": { "type": "string" },
                 "eventId": { "type": "string", "description": "The receipt of the event." }

@@ -175,6 +175,7 @@ impl Destination {
                 let before = known.and_then(|known| if let Some(To::Webhook(webhook)) = &known.to { Some(webhook) } else { None });
                 let key_sealed = match &self.key {
                     Some(key) => {
+                        outbox::destination::read_key(key).map_err(|rule| fault(".key", rule))?;
                         sealed(call, &format!("trigger.{}/result/{}", trigger.id, self.id), key, &format!("results[{index}].key"))?
                     }
                     None => before.map(|before| before.key_sealed.clone()).unwrap_or_default(),

@@ -1,0 +1,117 @@
+"""What schemathesis is told about a running Cuepoint.
+
+Where a case is meant to be right, the ids in it are put right too: a random text is no id, and a call
+that only ever finds nothing proves little. Everything else goes out as it was made. Each answer is
+counted, by operation; the counts are written where TALLY says when the run ends.
+"""
+
+import atexit
+import json
+import os
+import re
+import time
+from collections import Counter, defaultdict
+
+import schemathesis
+from schemathesis.core import parameters
+from schemathesis.generation import GenerationMode
+from schemathesis.generation.meta import TestPhase
+from schemathesis.transport import requests as wire
+
+import world
+
+PATH, QUERY, BODY = (getattr(parameters.ParameterLocation, name) for name in ("PATH", "QUERY", "BODY"))
+# Ids that the API made: what a link brought is left as it is.
+MADE = re.compile(r"^([btkseacm]01[0-9a-z]{20,}|c[0-9a-f]{20,}|(cnv|evt|tmr|dlv)\..*|[0-9]+\.[0-9]+)$")
+TALLY = defaultdict(Counter)
+TRACE = open(os.environ["TRACE"], "w", buffering=1, encoding="utf-8") if "TRACE" in os.environ else None
+
+
+def is_right(case, location):
+    """Whether a part of a case is meant to be right."""
+    info = case.meta.components.get(location) if case.meta else None
+    return info is None or info.mode == GenerationMode.POSITIVE
+
+
+def is_linked(case):
+    """Whether a case goes on where another ended."""
+    return case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL
+
+
+def operation_id(case):
+    return case.operation.definition.raw.get("operationId")
+
+
+def put_right(case, operation):
+    """Names things that are there."""
+    if case.path_parameters and is_right(case, PATH):
+        given = dict(case.path_parameters)
+        if not (is_linked(case) and all(MADE.match(str(value)) for value in given.values())):
+            case.path_parameters = {**given, **world.places(operation, case.operation.path)}
+    if case.query and "cursor" in case.query and is_right(case, QUERY):
+        query = {name: value for name, value in case.query.items() if name != "cursor"}
+        cursor = world.cursor(case.operation.path, case.path_parameters)
+        case.query = {**query, "cursor": cursor} if cursor else query
+    if isinstance(case.body, dict) and is_right(case, BODY):
+        body = dict(case.body)
+        for field, kind in world.NAMES.items():
+            value = body.get(field)
+            if isinstance(value, str) and not (is_linked(case) and MADE.match(value)):
+                body[field] = world.one(kind)
+        if operation == "answerEvent" and "call" in body:
+            body["call"] = "1.0"
+        if isinstance(body.get("alias"), str):
+            body["alias"] = world.name("alias")
+        case.body = body
+
+
+def is_stream(content_type, is_events=wire.is_event_stream):
+    """Whether an answer may never end: JSON lines are followed as server-sent events are."""
+    return is_events(content_type) or (content_type or "").startswith("application/jsonl")
+
+
+def read_stream(chunks, timeout, lines_max):
+    """Reads until there are so many lines, or the time is over; half a line is left out."""
+    content, end = bytearray(), time.monotonic() + (timeout or world.CALL_S)
+    try:
+        for chunk in chunks:
+            content += chunk
+            if content.count(b"\n") >= lines_max or time.monotonic() >= end:
+                break
+        else:
+            return bytes(content), False
+    except TimeoutError:
+        pass
+    return bytes(content[: content.rfind(b"\n") + 1]), True
+
+
+# schemathesis leaves endless answers off by itself, but only those of server-sent events.
+wire.is_event_stream, wire.read_event_stream = is_stream, read_stream
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    operation = operation_id(case)
+    if TRACE:
+        print(operation, case.method, case.path_parameters, file=TRACE)
+    if case.method.upper() == case.operation.method.upper():
+        put_right(case, operation)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    operation = operation_id(case)
+    if TRACE:
+        print("  ", response.status_code, f"{response.elapsed:.3f}", file=TRACE)
+    if response.request.method == case.operation.method.upper():
+        TALLY[operation][response.status_code] += 1
+    else:
+        TALLY[operation]["other method"] += 1
+
+
+@atexit.register
+def write():
+    path = os.environ.get("TALLY")
+    if path and TALLY:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(TALLY, file)
