@@ -60,7 +60,15 @@ impl Directory for Actor {
         let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
         let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
         let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
-        Some(Plan { trigger: Arc::clone(&self.trigger), bot: Ok(bot), answerer: "b".to_owned(), abilities, contact: None, revisions })
+        Some(Plan {
+            trigger: Arc::clone(&self.trigger),
+            bot: Ok(bot),
+            answerer: "b".to_owned(),
+            abilities,
+            contact: None,
+            revisions,
+            is_held: false,
+        })
     }
 
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {

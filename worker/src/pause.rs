@@ -5,6 +5,9 @@
 //! them soon once it goes on: the worker remembers what it put off, and takes that up again.
 //! What it could not remember it finds in EVENTS, session by session, as it finds a dead worker's.
 //!
+//! A conversation that names a bot of its own waits for that one too. Nothing says which these are when
+//! the bot goes on, so they look again every few seconds.
+//!
 //! A turn that has begun goes on: its worker holds its mailbox. Where that worker dies while Redis is
 //! away too, the turn waits for its trigger like all others.
 
@@ -25,6 +28,8 @@ use crate::port::Delivery;
 const EVENTS_LOOKED_AT_MAX: usize = 100_000;
 /// How many deliveries that were put off are remembered.
 const PUT_OFF_MAX: usize = 65_536;
+/// How long a conversation is put off whose own bot stands still.
+const OWN_BOT_DELAY: Duration = Duration::from_secs(10);
 /// How often what was put off is looked at, whether or not the configuration changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -113,4 +118,9 @@ async fn take_up(desk: &Arc<Desk>, trigger: &TriggerId) {
 /// How long a delivery of a trigger that stands still is put off.
 pub(crate) fn delay(desk: &Desk) -> Duration {
     limit::PAUSED_DELAY / 2 + desk.ports.chance.below(limit::PAUSED_DELAY / 2)
+}
+
+/// How long a conversation is put off whose own bot stands still.
+pub(crate) fn delay_of_one(desk: &Desk) -> Duration {
+    OWN_BOT_DELAY / 2 + desk.ports.chance.below(OWN_BOT_DELAY / 2)
 }

@@ -280,6 +280,8 @@ pub struct Plan {
     pub contact: Option<String>,
     /// The versions of all that.
     pub revisions: Revisions,
+    /// Whether the bot is the conversation's own and stands still: its turns do not begin.
+    pub is_held: bool,
 }
 
 /// Whoever follows a turn while it runs; what is told here is stored nowhere.

@@ -104,7 +104,7 @@ impl Roster {
             Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
         };
         let answerer = trigger.bot.as_ref().map(ToString::to_string).unwrap_or_default();
-        Plan { trigger, bot, answerer, abilities, contact: None, revisions }
+        Plan { trigger, bot, answerer, abilities, contact: None, revisions, is_held: false }
     }
 
     /// What a turn goes by that wants more than its trigger says.
@@ -116,13 +116,15 @@ impl Roster {
         };
         let extension = Extension::parse(extensions);
         let contact = extension.as_ref().ok().and_then(|extension| extension.execute.as_ref()?.contact_id.clone());
+        let is_executed = extension.as_ref().is_ok_and(|extension| extension.execute.is_some());
+        let is_held = !is_executed && pair.bot.as_ref().is_some_and(|bot| bot.state != State::Active);
         let made = extension.map_err(|error| error.to_string());
         let (bot, abilities) = match made.and_then(|extension| self.made_for(answerer, pair, revisions, &extension)) {
             Ok(Made { bot, abilities }) => (Ok(bot), abilities),
             Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
         };
         let answerer = pair.bot.as_ref().map(|bot| bot.id.to_string()).unwrap_or_default();
-        Plan { trigger, bot, answerer, abilities, contact, revisions }
+        Plan { trigger, bot, answerer, abilities, contact, revisions, is_held }
     }
 
     fn made_for(&self, answerer: &Answerer, pair: &Pair, revisions: Revisions, extension: &Extension) -> Compiled {

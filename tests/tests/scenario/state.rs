@@ -16,6 +16,11 @@ use crate::{SOON, records, session, shape, small};
 /// How long a trigger that goes on may take to be at it.
 const GOES_ON: Duration = Duration::from_secs(3);
 
+fn slow(state: State) -> Resource {
+    let Resource::Bot(bot) = scripted("slow", json!({})) else { panic!("not a bot") };
+    Resource::Bot(Bot { state, ..bot })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_trigger_takes_events_and_works_them_off_when_it_goes_on() {
     let system = small().with(trigger("orders").state(State::Paused)).with(trigger("other")).start().await;
@@ -52,18 +57,32 @@ async fn a_paused_trigger_takes_events_and_works_them_off_when_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bot_that_stands_still_holds_the_events_of_its_triggers() {
-    let bot = |state| {
-        let Resource::Bot(bot) = scripted("slow", json!({})) else { panic!("not a bot") };
-        Resource::Bot(Bot { state, ..bot })
-    };
-    let system = small().with(bot(State::Draining)).with(trigger("orders").bot("slow")).start().await;
+    let system = small().with(slow(State::Draining)).with(trigger("orders").bot("slow")).start().await;
     let receipt = system.call("orders").said("s", "hi").send().await.receipt();
     never("a turn begins", Duration::from_secs(1), async || Some(system.view().log().await.len()).filter(|len| *len > 0)).await;
     let began = Instant::now();
-    system.put(&bot(State::Active)).await;
+    system.put(&slow(State::Active)).await;
     system.settled(SOON).await;
     assert!(began.elapsed() < GOES_ON, "it took {:?}", began.elapsed());
     assert_eq!(system.fetch(&receipt).send().await.ok().str("/status"), "completed");
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_waits_for_a_bot_of_its_own_that_stands_still() {
+    let system = small().with(slow(State::Paused)).with(trigger("orders")).start().await;
+    system.ledger().allow_strangers();
+    let made = system.api("conversation/create").json(&json!({ "botId": "slow" })).send().await.ok();
+    let asked = system.api(&format!("conversation/{}/complete", made.str("/id"))).json(&json!({ "text": "hi" }));
+    let before = system.view().log().await.len();
+    let resumed = async {
+        let is_begun = async || Some(system.view().log().await.len()).filter(|len| *len > before);
+        never("a turn begins", Duration::from_secs(2), is_begun).await;
+        system.put(&slow(State::Active)).await;
+    };
+    let (answer, ()) = tokio::join!(asked.send(), resumed);
+    answer.ok();
+    assert!(system.view().log().await.len() > before);
     system.finish().await;
 }
 

@@ -160,6 +160,10 @@ impl Drain<'_> {
             return Ok(Some(Open::new(&self.mailbox.session, waiting, conversation, plan)));
         }
         let (own, contact) = Box::pin(self.plan(&conversation, waiting.event, direct, None)).await?;
+        let is_asked = direct.is_none_or(|direct| !direct.quiet);
+        if is_asked && own.as_ref().is_some_and(|plan| plan.is_held) {
+            return Err(Stop::Yield(pause::delay_of_one(self.desk)));
+        }
         let turn = Open::new(&self.mailbox.session, waiting, conversation, own.unwrap_or(plan));
         Ok(Some(Open { contact, ..turn }))
     }
