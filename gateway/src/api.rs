@@ -14,7 +14,7 @@
 //! - [`id`]: ids of what the API makes;
 //! - [`given`]: fields that may be left out, cleared, or given;
 //! - [`notes`]: what every resource can be given;
-//! - [`format`]: the forms of an answer;
+//! - [`mod@format`]: the forms of an answer;
 //! - [`page`]: which items of a list are asked for;
 //! - [`list`]: lists, in every form;
 //! - [`kind`]: what all kinds of resources are done to;
