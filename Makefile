@@ -6,17 +6,18 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto schedule backbone skillset egress model action mcp index outbox gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules
+.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
 	@echo "make test     runs every test, from nothing"
 	@echo "make check    formatting, lints, docs, contract, dependencies"
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
-	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model"
+	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model,"
+	@echo "              schedules, and the API tried by its own document (SEED=1)"
 	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
 	@echo "make peers    puts the pinned programs that tests talk to there too; make test does this first"
-	@echo "make proof-tools   puts a model that really runs there (130 MB); nothing does this by itself"
+	@echo "make proof-tools   puts a model that really runs there (130 MB), and what tries the API; only proofs do this"
 	@echo "make clean    removes what was built, and the tools; data in .cuepoint/ stays"
 
 tools:
@@ -27,6 +28,7 @@ peers: tools
 
 proof-tools: tools
 	@tools/peers.sh llama
+	@tools/peers.sh api
 
 run: tools
 	cargo build --quiet --package cuepoint
@@ -52,7 +54,7 @@ bench: tools
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 
-proof: proof-sim proof-mcp proof-model proof-schedules
+proof: proof-sim proof-mcp proof-model proof-schedules proof-api
 
 proof-sim: tools
 	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
@@ -66,6 +68,10 @@ proof-model: tools peers proof-tools
 
 proof-schedules: tools
 	CUEPOINT_SCHEDULES=$(or $(SCHEDULES),120) cargo nextest run --package tests --test scenario --no-capture -E 'test(volley)'
+
+proof-api: tools peers proof-tools
+	cargo build --quiet --package cuepoint
+	tests/api/schemathesis.sh $(SEED)
 
 # The fuzzers are nightly's, which the stable compiler runs when told to; cargo-fuzz: cargo install cargo-fuzz
 proof-fuzz: tools

@@ -18,6 +18,9 @@ use crate::api_error::ApiError;
 use crate::door::Door;
 use crate::query;
 
+/// Longest text that says a time or a length of time, in bytes.
+const TEXT_BYTES_MAX: usize = 64;
+
 /// What was said about time, as it was written.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
@@ -72,6 +75,10 @@ impl Written {
 
     /// What that means; times without an offset are read in the trigger's zone.
     pub(crate) fn read(&self, trigger: &Trigger) -> Result<Timing, ApiError> {
+        let said = [("delay", &self.delay), ("at", &self.at), ("expiresIn", &self.expires_in)];
+        if let Some((field, _)) = said.into_iter().find(|(_, text)| text.as_ref().is_some_and(|text| text.len() > TEXT_BYTES_MAX)) {
+            return Err(fault(field, "must have at most 64 bytes"));
+        }
         let delay = self.delay.as_deref().map(|text| length("delay", text, DELAY_MAX)).transpose()?;
         let zone = || trigger.timezone.as_deref().and_then(|name| zone::parse(name).ok()).unwrap_or(TimeZone::UTC);
         let at = self.at.as_deref().map(|text| moment::instant_ms(text, &zone()).ok_or_else(unreadable)).transpose()?;

@@ -188,8 +188,13 @@ def places(operation, path):
         of = one("conversation")
         return {"id": of, "message": message(of) if operation in ("deleteMessage", "updateMessage") else one("message")}
     if "{ability}" in path:
-        of = one("skillset")
-        return {"id": of, "ability": ability(of) if operation in ("deleteAbility", "updateAbility") else one("ability")}
+        if operation in ("deleteAbility", "updateAbility"):
+            of = skillset()
+            return {"id": of, "ability": ability(of)}
+        return {"id": one("skillset"), "ability": one("ability")}
+    if operation == "createAbility":
+        # A skillset takes a hundred.
+        return {"id": skillset()}
     if operation in ("sendEvent", "sendEvents", "listEvents", "cancelEvents", "listDeliveries", "listDestinations", "invokeTrigger"):
         return {"id": "orders"}
     if "{id}" in path:

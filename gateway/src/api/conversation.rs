@@ -87,7 +87,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&CHANGES),
         Operation::raw("subscribeConversation", Method::Get, "/conversation/{id}/subscribe", READS, get(follow::conversation))
             .says(TAG, "Follow a conversation")
-            .query("after", json!({ "type": "string" }), "The id of the last thing that was told; 0 for everything.")
+            .query("after", json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,14}[.][0-9]{1,4})$" }), "The id of the last thing that was told; 0 for everything.")
             .answers(Answer::Lines(line()))
             .refuses(&[Code::ParameterInvalid, Code::ConversationUnknown, Code::Internal]),
         super::shared::listed(Operation::get("exportMessages", "/conversation/{id}/export", READS, export))

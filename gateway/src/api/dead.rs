@@ -56,7 +56,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Nothing>(json!({}))
             .header("Idempotency-Key", json!({ "type": "string", "maxLength": 255 }), "Calls with one key send it once, within two minutes.")
             .answers(Answer::Object(sent()))
-            .refuses(&[Code::KeyInvalid, Code::ResourceUnknown, Code::TriggerUnknown, Code::EnvelopeInvalid, Code::SubjectInvalid])
+            .refuses(&[Code::KeyInvalid, Code::KeyReused, Code::ResourceUnknown, Code::TriggerUnknown, Code::EnvelopeInvalid, Code::SubjectInvalid])
             .refuses(&[Code::SessionBacklogFull, Code::BrokerFull, Code::Unconfirmed, Code::Unavailable]),
         Operation::post("replayDeadLetters", "/dead/replay", Access::Scope(Scope::Operate), replay_many)
             .says(TAG, "Send dead letters again")
@@ -82,7 +82,6 @@ struct ReplayMany {
     /// Where the call before stopped.
     cursor: Option<String>,
     /// How many at most.
-    #[schemars(range(min = 1, max = 100))]
     take: Option<usize>,
 }
 
@@ -320,7 +319,7 @@ async fn replay_many(call: Call) -> Result<Response, ApiError> {
     let filter = Filter { trigger: asked.trigger_id, code: asked.code };
     let take = asked.take.unwrap_or(REPLAYS_AT_ONCE_MAX).clamp(1, REPLAYS_AT_ONCE_MAX);
     let is_in_time = |at: i64| asked.from.is_none_or(|from| at >= from) && asked.to.is_none_or(|to| at <= to);
-    let after = place(asked.cursor.as_deref())?.unwrap_or_default();
+    let after = place(asked.cursor.as_deref().filter(|cursor| !cursor.is_empty()))?.unwrap_or_default();
     let wants = |letter: &Letter| is_in_time(letter.at_ms) && filter.wants(&call, &letter.content);
     let (letters, more) = upwards(&call, after, take, wants).await?;
     let (mut items, mut failed) = (Vec::new(), 0_usize);

@@ -38,7 +38,7 @@ fn send() -> Operation {
         )
         .query(
             "at",
-            length(),
+            json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
             "When the event comes instead, at most 30 days ahead: milliseconds since 1970 or ISO 8601. Also as header `Cuepoint-At`.",
         )
         .query("expiresIn", length(), "How long the event may wait for its turn, from when it comes. Also as header `Cuepoint-Expires-In`.")
@@ -98,7 +98,7 @@ fn results_schema(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn length() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 64 })
+    json!({ "type": "string", "pattern": "^([1-9][0-9]{0,7}|[1-9][0-9]?(ms|s|m|h))$" })
 }
 
 fn fetched() -> Operation {
@@ -124,14 +124,35 @@ fn answer() -> Operation {
         .says(TAG, "Answer a call that waits for somebody")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .answers(Answer::Object(Form { schema: progress, example: example() }))
-        .body(Form { schema: |_| json_schema!({ "type": "object", "additionalProperties": true }), example: told })
+        .body(Form { schema: answered, example: told })
         .refuses(&SAID)
+}
+
+/// What answers a call: words, or a yes or no.
+fn answered(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "call": { "type": "string", "minLength": 1, "maxLength": 254, "description": "The id of the call that waits." },
+            "text": { "type": ["string", "number", "boolean", "object", "array"], "description": "What is said; what is no text is told as JSON." },
+            "approve": { "type": "boolean", "description": "Whether the call may run." },
+            "reason": { "type": ["string", "null"], "description": "Why, beside approve; at most 4096 bytes." },
+            "by": { "type": ["string", "null"], "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "Who says so, in at most 254 bytes." }
+        },
+        "required": ["call"],
+        "oneOf": [{ "required": ["text"], "properties": { "reason": { "type": "null" } } }, { "required": ["approve"] }],
+        "additionalProperties": false
+    })
 }
 
 fn subscribe() -> Operation {
     Operation::raw("subscribeEvent", Method::Get, "/integration/trigger/{id}/event/{receipt}/subscribe", READS, get(follow::event))
         .says(TAG, "Follow an event's turn")
-        .query("after", json!({ "type": "string" }), "The id of the last thing that was told.")
+        .query(
+            "after",
+            json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,14}[.][0-9]{1,4})$" }),
+            "The id of the last thing that was told.",
+        )
         .answers(Answer::Lines(conversation::line()))
         .refuses(&[Code::ParameterInvalid, Code::TriggerUnknown, Code::ReceiptUnknown, Code::Internal])
 }
@@ -152,7 +173,7 @@ const SAID: [Code; 10] = [
 ];
 
 fn wait() -> Value {
-    json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 60 })
+    json!({ "type": "number", "minimum": 0.001, "maximum": 60 })
 }
 
 /// What is told about an event.

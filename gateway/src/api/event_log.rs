@@ -81,7 +81,6 @@ fn conditions(operation: Operation) -> Operation {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Subscribe {
     /// How many of the newest entries are told first; at most 1,000 are.
-    #[schemars(range(max = 10_000))]
     history_length: usize,
 }
 

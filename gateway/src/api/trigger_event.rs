@@ -64,7 +64,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Nothing>(json!({}))
             .header("Idempotency-Key", json!({ "type": "string", "maxLength": 255 }), "Calls with one key make one event.")
             .answers(Answer::Object(sent()))
-            .refuses(&[Code::KeyInvalid, Code::TriggerUnknown, Code::ReceiptUnknown, Code::SessionBusy, Code::SessionBacklogFull, Code::BrokerFull, Code::Unconfirmed, Code::Unavailable]),
+            .refuses(&[Code::KeyInvalid, Code::KeyReused, Code::TriggerUnknown, Code::ReceiptUnknown, Code::SessionBusy, Code::SessionBacklogFull, Code::BrokerFull, Code::Unconfirmed, Code::Unavailable]),
     ]
 }
 
@@ -86,7 +86,6 @@ struct CancelMany {
     /// Where the call before stopped.
     cursor: Option<String>,
     /// How many at most.
-    #[schemars(range(min = 1, max = 500))]
     take: Option<usize>,
 }
 
@@ -259,7 +258,7 @@ async fn cancel_many(
     statuses: Vec<&str>,
 ) -> Result<Value, ApiError> {
     let take = asked.take.unwrap_or(CANCELS_AT_ONCE_MAX).clamp(1, CANCELS_AT_ONCE_MAX);
-    let (begun, mut after) = match asked.cursor.as_deref().map(|cursor| cursor.split_once(':')) {
+    let (begun, mut after) = match asked.cursor.as_deref().filter(|cursor| !cursor.is_empty()).map(|cursor| cursor.split_once(':')) {
         None => (None, None),
         Some(Some((status, after))) if statuses.contains(&status) => {
             (Some(status.to_owned()), Some(after.to_owned()).filter(|after| !after.is_empty()))

@@ -220,7 +220,7 @@ pub(crate) fn settings_schema(more: &Value) -> Schema {
         "description": { "type": ["string", "null"] },
         "meta": { "type": ["object", "null"] },
         "botId": { "type": ["string", "null"], "maxLength": 256 },
-        "contactId": { "type": ["string", "null"], "maxLength": 256 },
+        "contactId": { "type": ["string", "object", "null"], "maxLength": 256 },
         "model": { "type": ["string", "null"] },
         "backstory": { "type": ["string", "null"] },
         "skillsetId": { "type": ["string", "null"] },
@@ -252,9 +252,9 @@ pub(crate) fn asked_properties() -> Value {
         "limits": {
             "type": ["object", "null"],
             "properties": {
-                "iterations": { "type": "integer", "minimum": 0, "maximum": 1000 },
-                "continuations": { "type": "integer", "minimum": 0, "maximum": 1000 },
-                "calls": { "type": "integer", "minimum": 0, "maximum": 1000 }
+                "iterations": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 },
+                "continuations": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 },
+                "calls": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 }
             },
             "additionalProperties": false
         }

@@ -27,20 +27,38 @@ use crate::{follow, wait};
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
     let example = || json!({ "text": "Where is my order?" });
-    let asked = |_: &mut _| json_schema!({ "type": "object", "properties": body::asked_properties(), "additionalProperties": false });
+    let spoken = |_: &mut _| {
+        let mut properties = body::asked_properties();
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("text".into(), json!({ "type": "string", "minLength": 1 }));
+        }
+        json_schema!({ "type": "object", "properties": properties, "required": ["text"], "additionalProperties": false })
+    };
+    let heard = |_: &mut _| {
+        let mut properties = body::asked_properties();
+        if let Some(properties) = properties.as_object_mut() {
+            properties.insert("text".into(), json!({ "type": "null" }));
+        }
+        json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
+    };
     let whole = |_: &mut _| {
         let mut more = body::asked_properties();
         if let Some(more) = more.as_object_mut() {
             more.insert("messages".into(), messages_schema());
-            more.insert("contactId".into(), json!({ "type": ["string", "object", "null"] }));
         }
-        body::settings_schema(&more)
+        let mut schema = body::settings_schema(&more);
+        let said = json!([
+            { "required": ["messages"], "properties": { "messages": { "type": "array", "minItems": 1 } } },
+            { "required": ["text"], "properties": { "text": { "type": "string", "minLength": 1 } } }
+        ]);
+        schema.insert("anyOf".to_owned(), said);
+        schema
     };
     let messages = || json!({ "botId": "support", "messages": [{ "type": "user", "text": "Where is my order?" }] });
     let said = Operation::post("sendToConversation", "/conversation/{id}/send", OPERATES, send)
         .says(TAG, "Put a user's message down")
         .more("No bot answers to it by itself: receive its answer, or complete at once.")
-        .body(Form { schema: asked, example: example() })
+        .body(Form { schema: spoken, example: example() })
         .answers(Answer::Object(super::message::put()))
         .refuses(&PUTS);
     let dispatched = |operation: Operation| {
@@ -52,10 +70,10 @@ pub(super) fn operations() -> Vec<Operation> {
         said,
         answered(Operation::post("receiveFromConversation", "/conversation/{id}/receive", OPERATES, receive))
             .says(TAG, "Have the bot answer to what stands")
-            .body(Form { schema: asked, example: json!({}) }),
+            .body(Form { schema: heard, example: json!({}) }),
         answered(Operation::post("completeConversation", "/conversation/{id}/complete", OPERATES, complete))
             .says(TAG, "Say something, and have the bot answer")
-            .body(Form { schema: asked, example: example() }),
+            .body(Form { schema: spoken, example: example() }),
         answered(Operation::post("completeMessages", "/conversation/complete", OPERATES, complete_anew))
             .says(TAG, "Have a bot answer to messages")
             .more("The conversation stays, as any other: delete it where it should not.")
@@ -63,7 +81,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[Code::ResourceUnknown]),
         dispatched(Operation::post("dispatchConversation", "/conversation/{id}/dispatch", OPERATES, dispatch))
             .says(TAG, "Say something, and follow the answer on a channel")
-            .body(Form { schema: asked, example: example() }),
+            .body(Form { schema: spoken, example: example() }),
         dispatched(Operation::post("dispatchMessages", "/conversation/dispatch", OPERATES, dispatch_anew))
             .says(TAG, "Have a bot answer to messages, and follow that on a channel")
             .body(Form { schema: whole, example: messages() })
@@ -93,7 +111,7 @@ fn answered(operation: Operation) -> Operation {
     operation
         .query(
             "wait",
-            json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 60 }),
+            json!({ "type": "number", "minimum": 0.001, "maximum": 60 }),
             "How long to wait for the end of the turn, in seconds; 60 unless it says less.",
         )
         .query(

@@ -35,6 +35,7 @@ pub(crate) struct Body {
     /// The triggers that it is limited to, by id or `@alias`; without one it is not limited.
     triggers: Given<Vec<String>>,
     /// When it stops counting, in milliseconds since 1970; without one never.
+    #[schemars(range(min = 1))]
     expires_at: Given<i64>,
     /// How many calls it may make in a time.
     rate: Given<RateBound>,

@@ -212,6 +212,10 @@ impl Body {
                 None => None,
             };
         }
+        // The earlier name is looked at beside the later one too, which goes before it.
+        if let Some(schedule) = self.trigger_schedule.value().filter(|text| !text.is_empty()) {
+            schedule::Schedule::parse(schedule, "").map_err(|fault| ApiError::field("triggerSchedule", fault.rule))?;
+        }
         time(&mut trigger, self.schedule.or(self.trigger_schedule), self.timezone, self.catch_up)?;
         durations(&mut trigger, self.session_duration, self.quiet_ms)?;
         put_word(&mut trigger.busy, self.busy, Busy::Enqueue, |word| match word {
