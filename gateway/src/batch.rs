@@ -27,6 +27,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::api::call::{Call, give};
+use crate::api::given::Whole;
 use crate::api_error::ApiError;
 use crate::auth::Caller;
 use crate::door::Door;
@@ -86,7 +87,7 @@ struct From {
 #[serde(untagged)]
 enum Length {
     /// Milliseconds.
-    Millis(u64),
+    Millis(Whole),
     /// Such as `90s`, or a time.
     Text(String),
 }
@@ -94,7 +95,7 @@ enum Length {
 impl Length {
     fn text(&self) -> String {
         match self {
-            Self::Millis(millis) => millis.to_string(),
+            Self::Millis(Whole(millis)) => millis.to_string(),
             Self::Text(text) => text.clone(),
         }
     }

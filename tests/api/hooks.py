@@ -50,6 +50,8 @@ def moments(query):
         query.pop("delay", None)
     if "at" in query or "delay" in query:
         query.pop("wait", None)
+    if "wait" in query:
+        query["wait"] = 5
     return query
 
 
@@ -71,6 +73,7 @@ def put_right(case, operation):
             case.headers["Idempotency-Key"] = world.name("key")
     if case.query and is_right(case, QUERY):
         case.query = moments(case.query)
+        case.query.update({name: when for name, when in {"from": "1700000000000", "to": "1900000000000"}.items() if name in case.query})
     if isinstance(case.body, dict) and is_right(case, BODY):
         body = dict(case.body)
         for field, kind in world.NAMES.items():
@@ -84,6 +87,10 @@ def put_right(case, operation):
             body["results"] = [{"id": "bus", "subject": "results.made"}]
         if operation == "answerEvent" and "call" in body:
             body["call"] = "1.0"
+        if isinstance(body.get("fingerprint"), str):
+            body["fingerprint"] = world.name("crm")
+        if isinstance(body.get("email"), str) and body["email"]:
+            body["email"] = world.name("ada") + "@example.com"
         if isinstance(body.get("alias"), str):
             body["alias"] = world.name("alias")
         case.body = body

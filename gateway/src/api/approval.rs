@@ -56,6 +56,7 @@ struct Decision {
     /// A remark for the bot and the reader.
     reason: Option<String>,
     /// Who decides; the token's name where it is left out.
+    #[schemars(regex(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$"))]
     by: Option<String>,
 }
 

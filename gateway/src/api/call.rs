@@ -128,7 +128,6 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Outer {
         #[serde(default)]
-        #[expect(dead_code, reason = "only read")]
         count: u32,
         #[serde(default)]
         #[expect(dead_code, reason = "only read")]
@@ -153,6 +152,9 @@ mod tests {
     #[test]
     fn an_error_names_the_field() {
         read::<Outer>(br#"{"count":1,"inner":{"name":"x"}}"#).unwrap();
+        assert_eq!(read::<Outer>(br#"{"count":7.0}"#).unwrap().count, 7);
+        check(r#"{"count":7.5}"#, "CUE0108", Some("count"));
+        check(r#"{"count":-7.0}"#, "CUE0108", Some("count"));
         check("", "CUE0101", None);
         check("{", "CUE0101", None);
         check("{} {}", "CUE0101", None);

@@ -120,7 +120,9 @@ fn told(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     }
     if let Some(form) = &operation.body {
         let schema = (form.schema)(generator);
-        let body = json!({ "required": true, "content": { "application/json": { "schema": schema, "example": form.example } } });
+        // What a handler reads by itself may be left out where nothing must be said.
+        let is_required = !matches!(operation.run, Run::Raw(_)) || schema.get("required").is_some();
+        let body = json!({ "required": is_required, "content": { "application/json": { "schema": schema, "example": form.example } } });
         say("requestBody", body);
     }
     let mut responses = errors(operation);

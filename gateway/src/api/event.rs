@@ -28,7 +28,11 @@ fn send() -> Operation {
             "Events of one session are handled in order and share a conversation.",
         )
         .query("contact.name", json!({ "type": "string", "maxLength": 254 }), "The name of whom the event is from.")
-        .query("contact.email", json!({ "type": "string", "maxLength": 254 }), "The mail address of whom the event is from.")
+        .query(
+            "contact.email",
+            json!({ "type": "string", "pattern": "^[!-?A-~]+@[!-?A-~]+$", "maxLength": 254 }),
+            "The mail address of whom the event is from.",
+        )
         .query("contact.phone", json!({ "type": "string", "maxLength": 254 }), "The telephone number of whom the event is from.")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .query(
@@ -114,7 +118,7 @@ fn cancel() -> Operation {
         .says(TAG, "Call an event's turn off")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .answers(Answer::Object(Form { schema: progress, example: example() }))
-        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": "string", "maxLength": 4096 }, "by": { "type": "string", "maxLength": 254 } } }), example: told })
+        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": "string" }, "by": { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" } }, "additionalProperties": false }), example: told })
         .refuses(&SAID)
 }
 
@@ -134,13 +138,13 @@ fn answered(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "properties": {
             "call": { "type": "string", "minLength": 1, "maxLength": 254, "description": "The id of the call that waits." },
-            "text": { "type": ["string", "number", "boolean", "object", "array"], "description": "What is said; what is no text is told as JSON." },
+            "text": { "type": ["string", "number", "boolean", "object", "array"], "items": {}, "description": "What is said; what is no text is told as JSON." },
             "approve": { "type": "boolean", "description": "Whether the call may run." },
             "reason": { "type": ["string", "null"], "description": "Why, beside approve; at most 4096 bytes." },
             "by": { "type": ["string", "null"], "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "description": "Who says so, in at most 254 bytes." }
         },
         "required": ["call"],
-        "oneOf": [{ "required": ["text"], "properties": { "reason": { "type": "null" } } }, { "required": ["approve"] }],
+        "oneOf": [{ "required": ["text"], "not": { "required": ["approve"] }, "properties": { "reason": { "type": "null" } } }, { "required": ["approve"], "not": { "required": ["text"] } }],
         "additionalProperties": false
     })
 }

@@ -90,7 +90,7 @@ fn fields(is_new: bool) -> Form {
         let kinds: Vec<&str> = proto::message::Kind::ALL.iter().map(|(name, _)| *name).collect();
         json_schema!({
             "type": "object",
-            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "description": { "type": ["string", "null"] }, "meta": { "type": ["object", "null"] }, "entities": { "type": ["array", "null"], "items": {} } },
+            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "description": { "type": ["string", "null"] }, "meta": { "type": ["object", "null"] }, "entities": {} },
             "required": ["type"],
             "additionalProperties": false
         })
@@ -99,7 +99,7 @@ fn fields(is_new: bool) -> Form {
         let kinds: Vec<&str> = proto::message::Kind::ALL.iter().map(|(name, _)| *name).collect();
         json_schema!({
             "type": "object",
-            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "description": { "type": ["string", "null"] }, "meta": { "type": ["object", "null"] }, "entities": { "type": ["array", "null"], "items": {} } },
+            "properties": { "type": { "type": "string", "enum": kinds }, "text": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "description": { "type": ["string", "null"] }, "meta": { "type": ["object", "null"] }, "entities": {} },
             "additionalProperties": false
         })
     };

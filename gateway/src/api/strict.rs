@@ -3,7 +3,7 @@
 //! Where a field is a structure, serde's derived readers also take a list of its fields in their
 //! order: `[1]` for `{"turns": 1}`. No caller means that, and the document does not say it. This
 //! stands between the reader and what is read, asks for a map wherever a structure is asked for,
-//! and passes on everything else.
+//! takes `7.0` for the whole number that it is to JSON Schema, and passes on everything else.
 
 use std::fmt;
 
@@ -20,18 +20,28 @@ macro_rules! pass {
     )*};
 }
 
+macro_rules! whole {
+    ($($name:ident;)*) => {$(
+        fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            self.0.$name(Whole(visitor))
+        }
+    )*};
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
     pass! {
-        deserialize_any(); deserialize_bool(); deserialize_i8(); deserialize_i16(); deserialize_i32(); deserialize_i64();
-        deserialize_i128(); deserialize_u8(); deserialize_u16(); deserialize_u32(); deserialize_u64(); deserialize_u128();
-        deserialize_f32(); deserialize_f64(); deserialize_char(); deserialize_str(); deserialize_string(); deserialize_bytes();
+        deserialize_any(); deserialize_bool(); deserialize_i128(); deserialize_u128(); deserialize_f32(); deserialize_f64(); deserialize_char(); deserialize_str(); deserialize_string(); deserialize_bytes();
         deserialize_byte_buf(); deserialize_option(); deserialize_unit(); deserialize_unit_struct(name: &'static str);
         deserialize_newtype_struct(name: &'static str); deserialize_seq(); deserialize_tuple(len: usize);
         deserialize_tuple_struct(name: &'static str, len: usize); deserialize_map();
         deserialize_enum(name: &'static str, variants: &'static [&'static str]);
         deserialize_identifier(); deserialize_ignored_any();
+    }
+
+    whole! {
+        deserialize_i8; deserialize_i16; deserialize_i32; deserialize_i64; deserialize_u8; deserialize_u16; deserialize_u32; deserialize_u64;
     }
 
     fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, D::Error> {
@@ -40,6 +50,33 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     fn is_human_readable(&self) -> bool {
         self.0.is_human_readable()
+    }
+}
+
+/// Hears a whole number, also where it is written with a fraction of zero.
+struct Whole<V>(V);
+
+/// The largest number that every reader of JSON keeps exactly.
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(formatter)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<V::Value, E> {
+        self.0.visit_i64(value)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<V::Value, E> {
+        self.0.visit_u64(value)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<V::Value, E> {
+        if value.fract() == 0.0 && value.abs() <= EXACT_MAX { self.0.visit_i64(value as i64) } else { self.0.visit_f64(value) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::resource::{Rate, Resource, Scope};
 use reqwest::Method;
+use serde_json::json;
 use tests::resource::{token, trigger};
 use tests::setup::Setup;
 use tests::system::System;
@@ -52,6 +53,29 @@ async fn two_gateways_share_the_count_of_a_trigger_and_of_a_token() {
     for key in keys {
         let ttl_ms: i64 = system.view().redis(&["PTTL", &key]).await.unwrap();
         assert!(ttl_ms > 0 && ttl_ms <= 36_000_000, "{ttl_ms}");
+    }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_event_of_a_batch_counts() {
+    let limited =
+        proto::resource::ApiToken { rate: Some(Rate { count: 4, per_ms: 36_000_000 }), ..token("t1", "sk-limited", &[Scope::Publish]) };
+    let system = system()
+        .workers(1, &Setup::here())
+        .gateways(1, &Setup::here())
+        .with(trigger("few").rate(3, LONG))
+        .with(trigger("many"))
+        .with(Resource::Token(limited))
+        .start()
+        .await;
+    let batch = json!({ "events": (0..6).map(|_| json!({ "text": "hi" })).collect::<Vec<_>>() });
+    for (trigger, secret, expected) in [("few", tests::resource::SECRET, 3), ("many", "sk-limited", 4)] {
+        let path = format!("/v1/integration/trigger/{trigger}/event/batch");
+        let told = system.request(0, Method::POST, &path).secret(secret).json(&batch).send().await.ok();
+        let results = told.body["results"].as_array().unwrap();
+        assert!(results.iter().take(expected).all(|result| result["id"].is_string()), "{trigger}: {results:?}");
+        assert!(results.iter().skip(expected).all(|result| result["error"] == "CUE0211"), "{trigger}: {results:?}");
     }
     system.finish().await;
 }

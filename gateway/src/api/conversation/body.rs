@@ -236,7 +236,7 @@ pub(crate) fn settings_schema(more: &Value) -> Schema {
 pub(crate) fn asked_properties() -> Value {
     serde_json::json!({
         "text": { "type": ["string", "null"] },
-        "entities": { "type": ["array", "null"], "items": {} },
+        "entities": {},
         "functions": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
         "attachments": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
         "extensions": {
@@ -245,16 +245,16 @@ pub(crate) fn asked_properties() -> Value {
                 "backstory": { "type": ["string", "null"], "maxLength": 16384 },
                 "skillsets": { "type": ["array", "null"], "items": { "type": "object" }, "maxItems": 0 },
                 "datasets": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
-                "features": { "type": ["array", "null"], "items": {} }
+                "features": {}
             },
             "additionalProperties": false
         },
         "limits": {
             "type": ["object", "null"],
             "properties": {
-                "iterations": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 },
-                "continuations": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 },
-                "calls": { "type": ["integer", "null"], "minimum": 0, "maximum": 1000 }
+                "iterations": { "type": ["integer", "null"], "minimum": 0, "maximum": 4_294_967_295_u32 },
+                "continuations": { "type": ["integer", "null"], "minimum": 0, "maximum": 4_294_967_295_u32 },
+                "calls": { "type": ["integer", "null"], "minimum": 0, "maximum": 4_294_967_295_u32 }
             },
             "additionalProperties": false
         }

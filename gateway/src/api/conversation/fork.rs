@@ -23,7 +23,7 @@ use crate::conversation::say::Saying;
 pub(super) fn operations() -> Vec<Operation> {
     let example = || json!({ "id": "cnv._api.Zk3f0aQ1.6a1b2c3d.42" });
     let at = |_: &mut _| json_schema!({ "type": "object", "properties": { "messageId": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] } }, "additionalProperties": false });
-    let card = |_: &mut _| json_schema!({ "type": "object", "properties": { "fingerprint": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "email": { "type": ["string", "null"] }, "phone": { "type": ["string", "null"] } } });
+    let card = |_: &mut _| json_schema!({ "type": "object", "properties": { "fingerprint": { "type": ["string", "null"] }, "name": { "type": ["string", "null"] }, "email": { "type": ["string", "null"] }, "phone": { "type": ["string", "null"] } }, "additionalProperties": false });
     vec![
         Operation::post("forkConversation", "/conversation/{id}/fork", OPERATES, fork)
             .says(TAG, "Begin a conversation with what was said in another")

@@ -27,6 +27,7 @@ use crate::{follow, wait};
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
     let example = || json!({ "text": "Where is my order?" });
+    let asked = |_: &mut _| json_schema!({ "type": "object", "properties": body::asked_properties(), "additionalProperties": false });
     let spoken = |_: &mut _| {
         let mut properties = body::asked_properties();
         if let Some(properties) = properties.as_object_mut() {
@@ -48,7 +49,7 @@ pub(super) fn operations() -> Vec<Operation> {
         }
         let mut schema = body::settings_schema(&more);
         let said = json!([
-            { "required": ["messages"], "properties": { "messages": { "type": "array", "minItems": 1 } } },
+            { "required": ["messages"], "properties": { "messages": { "type": "array", "items": {}, "minItems": 1 } } },
             { "required": ["text"], "properties": { "text": { "type": "string", "minLength": 1 } } }
         ]);
         schema.insert("anyOf".to_owned(), said);
@@ -73,7 +74,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .body(Form { schema: heard, example: json!({}) }),
         answered(Operation::post("completeConversation", "/conversation/{id}/complete", OPERATES, complete))
             .says(TAG, "Say something, and have the bot answer")
-            .body(Form { schema: spoken, example: example() }),
+            .body(Form { schema: asked, example: example() }),
         answered(Operation::post("completeMessages", "/conversation/complete", OPERATES, complete_anew))
             .says(TAG, "Have a bot answer to messages")
             .more("The conversation stays, as any other: delete it where it should not.")
@@ -81,7 +82,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .refuses(&[Code::ResourceUnknown]),
         dispatched(Operation::post("dispatchConversation", "/conversation/{id}/dispatch", OPERATES, dispatch))
             .says(TAG, "Say something, and follow the answer on a channel")
-            .body(Form { schema: spoken, example: example() }),
+            .body(Form { schema: asked, example: example() }),
         dispatched(Operation::post("dispatchMessages", "/conversation/dispatch", OPERATES, dispatch_anew))
             .says(TAG, "Have a bot answer to messages, and follow that on a channel")
             .body(Form { schema: whole, example: messages() })

@@ -59,7 +59,7 @@ pub(super) struct Budget {
     time: Option<Whole>,
     /// What it may cost by estimate, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(max = 1_000_000_000))]
+    #[schemars(range(max = 1_000_000_000), extend("exclusiveMinimum" = 0))]
     cost_usd: Option<f64>,
 }
 
