@@ -33,7 +33,11 @@ fn send() -> Operation {
             json!({ "type": "string", "pattern": "^[!-?A-~]+@[!-?A-~]+$", "maxLength": 254 }),
             "The mail address of whom the event is from.",
         )
-        .query("contact.phone", json!({ "type": "string", "maxLength": 254 }), "The telephone number of whom the event is from.")
+        .query(
+            "contact.phone",
+            json!({ "type": "string", "pattern": "^[+]?([ .()/-]*[0-9]){3,20}[ .()/-]*$", "maxLength": 40 }),
+            "The telephone number of whom the event is from.",
+        )
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .query(
             "delay",
@@ -118,7 +122,7 @@ fn cancel() -> Operation {
         .says(TAG, "Call an event's turn off")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .answers(Answer::Object(Form { schema: progress, example: example() }))
-        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": "string" }, "by": { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" } }, "additionalProperties": false }), example: told })
+        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": ["string", "null"] }, "by": { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" } }, "additionalProperties": false }), example: told })
         .refuses(&SAID)
 }
 

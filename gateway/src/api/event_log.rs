@@ -80,7 +80,8 @@ fn conditions(operation: Operation) -> Operation {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct Subscribe {
-    /// How many of the newest entries are told first; at most 1,000 are.
+    /// How many of the newest entries are told first.
+    #[schemars(range(max = 1_000))]
     history_length: usize,
 }
 
@@ -186,6 +187,9 @@ struct Subscriber {
 
 async fn subscribe(call: Call) -> Result<Response, ApiError> {
     let asked: Subscribe = if call.body.is_empty() { Subscribe::default() } else { call.json()? };
+    if asked.history_length > HISTORY_MAX {
+        return Err(ApiError { limit: Some(HISTORY_MAX), ..ApiError::field("historyLength", "must be at most 1000") });
+    }
     let place = Arc::clone(&call.door.followers).try_acquire_owned();
     let place = place.map_err(|_| ApiError::new(Code::Unavailable, "as many readers follow as may: try again later"))?;
     let take = asked.history_length.clamp(1, HISTORY_MAX);

@@ -24,7 +24,7 @@ pub(super) struct Body {
     #[schemars(regex(pattern = "^[a-z0-9_-]{1,128}$"))]
     alias: Given<String>,
     /// What it is called; the function's name comes of it.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(with = "String", length(min = 1, max = 64), regex(pattern = r"\S"))]
     name: Given<String>,
     /// What it is for, as the model reads it.
     #[schemars(length(max = 1024))]

@@ -16,8 +16,8 @@ use crate::api_error::ApiError;
 
 /// How many messages one call may put down.
 const NOTES_MAX: usize = 1_000;
-/// Longest backstory that one call may bring, in bytes.
-const BACKSTORY_BYTES_MAX: usize = 64 * 1024;
+/// Longest backstory that one call may bring, in characters.
+const BACKSTORY_CHARS_MAX: usize = 16 * 1024;
 /// How many skillsets one call may bring.
 const SKILLSETS_MAX: usize = 16;
 /// What is not served, and therefore refused unless it is empty.
@@ -113,11 +113,13 @@ impl Fields {
         let mut known = Map::new();
         match fields.take("backstory") {
             None => {}
-            Some(Value::String(text)) if text.len() <= BACKSTORY_BYTES_MAX => drop(known.insert("backstory".into(), text.into())),
+            Some(Value::String(text)) if text.chars().count() <= BACKSTORY_CHARS_MAX => {
+                known.insert("backstory".into(), text.into());
+            }
             Some(_) => {
                 return Err(ApiError::field(
                     "extensions.backstory",
-                    format_args!("must be a string of at most {BACKSTORY_BYTES_MAX} bytes"),
+                    format_args!("must be a string of at most {BACKSTORY_CHARS_MAX} characters"),
                 ));
             }
         }
@@ -146,7 +148,7 @@ impl Fields {
         let mut number = |name: &'static str| match fields.take(name) {
             None => Ok(0),
             Some(value) => {
-                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                let number = whole(&value).and_then(|number| u32::try_from(number).ok());
                 number.ok_or_else(|| ApiError::field(format!("limits.{name}"), "must be a whole number, 0 for no limit"))
             }
         };
@@ -187,6 +189,13 @@ impl Fields {
             }
         }
     }
+}
+
+/// A whole number, also where it is written with a fraction of zero, as JSON Schema has it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, not negative and below 2^53")]
+fn whole(value: &Value) -> Option<u64> {
+    let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(number);
+    value.as_u64().or_else(|| value.as_f64().filter(is_whole).map(|number| number as u64))
 }
 
 /// A message as its fields say it; a type must be there.
@@ -242,7 +251,7 @@ pub(crate) fn asked_properties() -> Value {
         "extensions": {
             "type": ["object", "null"],
             "properties": {
-                "backstory": { "type": ["string", "null"], "maxLength": 16384 },
+                "backstory": { "type": ["string", "null"], "maxLength": BACKSTORY_CHARS_MAX },
                 "skillsets": { "type": ["array", "null"], "items": { "type": "object" }, "maxItems": 0 },
                 "datasets": { "type": ["array", "null"], "items": {}, "maxItems": 0 },
                 "features": {}

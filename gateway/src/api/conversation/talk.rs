@@ -178,8 +178,8 @@ async fn say_anew(call: &mut Call) -> Result<Saying, ApiError> {
     let settings = settings(call, &mut fields).await?;
     call.release();
     let is_last = |note: &proto::wire::Note| note.r#type == Kind::User.as_str() && note.meta.is_empty() && note.name.is_empty();
-    if text.is_none() && notes.last().is_some_and(is_last) {
-        text = notes.pop().map(|note| note.text).filter(|text| !text.is_empty());
+    if text.is_none() && notes.last().is_some_and(|note| is_last(note) && !note.text.is_empty()) {
+        text = notes.pop().map(|note| note.text);
     }
     if text.is_none() && notes.is_empty() {
         return Err(ApiError::field("messages", "or text must be there"));

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use proto::limit::TURN_DEADLINE;
 use proto::resource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::given::Whole;
 use crate::api_error::ApiError;
@@ -28,12 +29,15 @@ pub(super) struct Limits {
     turn: Option<Budget>,
     /// What all turns of a day (UTC) may take together.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "of_days")]
     day: Option<Budget>,
     /// What all turns of one session may take in a day.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "of_days")]
     session_day: Option<Budget>,
     /// What all turns for one contact may take in a day.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "of_days")]
     contact_day: Option<Budget>,
 }
 
@@ -61,6 +65,16 @@ pub(super) struct Budget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000_000), extend("exclusiveMinimum" = 0))]
     cost_usd: Option<f64>,
+}
+
+/// A bound on what many turns take: only a turn has a bound in time.
+fn of_days(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Budget::json_schema(generator);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.remove("time");
+    }
+    let object = schema.to_value();
+    json_schema!({ "anyOf": [object, { "type": "null" }] })
 }
 
 impl Limits {
