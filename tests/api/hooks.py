@@ -85,6 +85,10 @@ def put_right(case, operation):
             body["signature"] = {"scheme": "github", "key": "not-a-real-key-of-github"}
         if isinstance(body.get("results"), list):
             body["results"] = [{"id": "bus", "subject": "results.made"}]
+        # An instruction that names the linked secret wants one: a schema cannot say so.
+        if operation in ("createAbility", "updateAbility") and "instruction" in body:
+            body.pop("linkedSecretId", None)
+            body["secretId"] = world.one("secret")
         if operation == "answerEvent" and "call" in body:
             body["call"] = "1.0"
         if isinstance(body.get("fingerprint"), str):

@@ -27,7 +27,11 @@ fn send() -> Operation {
             json!({ "type": "string", "maxLength": 1024 }),
             "Events of one session are handled in order and share a conversation.",
         )
-        .query("contact.name", json!({ "type": "string", "maxLength": 254 }), "The name of whom the event is from.")
+        .query(
+            "contact.name",
+            json!({ "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "maxLength": 63 }),
+            "The name of whom the event is from.",
+        )
         .query(
             "contact.email",
             json!({ "type": "string", "pattern": "^[!-?A-~]+@[!-?A-~]+$", "maxLength": 254 }),
@@ -122,7 +126,7 @@ fn cancel() -> Operation {
         .says(TAG, "Call an event's turn off")
         .query("wait", wait(), "How long to stay for the end of the turn, in seconds.")
         .answers(Answer::Object(Form { schema: progress, example: example() }))
-        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": ["string", "null"] }, "by": { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" } }, "additionalProperties": false }), example: told })
+        .body(Form { schema: |_| json_schema!({ "type": "object", "properties": { "reason": { "type": ["string", "null"] }, "by": { "type": ["string", "null"], "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$" } }, "additionalProperties": false }), example: told })
         .refuses(&SAID)
 }
 

@@ -101,9 +101,11 @@ impl Body {
         let mut meta = object(ability.meta.take());
         notes::put_meta(&mut meta, self.meta)?;
         ability.meta = Some(Value::Object(meta)).filter(|meta| *meta != json!({}));
+        for (field, given) in [("secretId", &self.secret_id), ("linkedSecretId", &self.linked_secret_id)] {
+            notes::check_text(field, given.value().map_or("", String::as_str), SECRET_CHARS_MAX)?;
+        }
         self.linked_secret_id.or(self.secret_id).put_optional(&mut ability.secret);
         ability.secret = ability.secret.take().filter(|name| !name.is_empty());
-        notes::check_text("secretId", ability.secret.as_deref().unwrap_or_default(), SECRET_CHARS_MAX)?;
         crate::api::trigger::put_word(&mut ability.state, self.state, State::Enabled, |word| match word {
             Word::Enabled => State::Enabled,
             Word::Disabled => State::Disabled,

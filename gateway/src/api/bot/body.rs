@@ -102,7 +102,12 @@ impl Body {
             .to_owned()
         });
         let mut definition = match self.definition.said() {
-            Some(definition) => definition.unwrap_or_default(),
+            Some(definition) => {
+                let definition = definition.unwrap_or_default();
+                // What stands beside it replaces some of it, and must not hide what is wrong there.
+                definition::check(&definition)?;
+                definition
+            }
             // What another kind was has no meaning to this one.
             None if bot.kind != was => Map::new(),
             None => serde_json::from_str(&bot.definition).unwrap_or_default(),

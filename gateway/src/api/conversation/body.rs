@@ -229,7 +229,18 @@ pub(crate) fn settings_schema(more: &Value) -> Schema {
         "description": { "type": ["string", "null"] },
         "meta": { "type": ["object", "null"] },
         "botId": { "type": ["string", "null"], "maxLength": 256 },
-        "contactId": { "type": ["string", "object", "null"], "maxLength": 256 },
+        "contactId": {
+            "description": "The id of a contact, or what makes one known, which is then made where it is not there.",
+            "anyOf": [
+                { "type": ["string", "null"], "maxLength": 256 },
+                {
+                    "type": "object",
+                    "properties": { "fingerprint": { "type": "string", "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$", "maxLength": 1024 } },
+                    "required": ["fingerprint"],
+                    "additionalProperties": false
+                }
+            ]
+        },
         "model": { "type": ["string", "null"] },
         "backstory": { "type": ["string", "null"] },
         "skillsetId": { "type": ["string", "null"] },
