@@ -81,8 +81,10 @@ pub(super) enum DoubtWord {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(super) struct Admitted {
     /// Names of triggers.
+    #[schemars(inner(length(min = 1, max = 256), regex(pattern = r"\S")))]
     pub(super) triggers: Vec<String>,
     /// Contacts, by whatever they are known by.
+    #[schemars(inner(length(min = 1, max = 256), regex(pattern = r"\S")))]
     pub(super) contacts: Vec<String>,
 }
 
