@@ -30,6 +30,7 @@ pub(super) struct Body {
     #[schemars(length(max = 1024))]
     description: Given<String>,
     /// What is done.
+    #[schemars(with = "String")]
     instruction: Given<String>,
     /// Notes; `{"$update": {..}}` adds to those that are there.
     meta: Given<Map<String, Value>>,
