@@ -49,6 +49,7 @@ pub(super) struct Body {
     /// Who may have it used.
     limits: Given<Admitted>,
     /// Addresses, networks and hosts that may be called though they are not public.
+    #[schemars(inner(length(min = 1, max = 256), regex(pattern = r"\S")))]
     egress: Given<Vec<String>>,
     /// Only kept.
     blueprint_id: Given<Value>,

@@ -235,7 +235,7 @@ pub(crate) fn settings_schema(more: &Value) -> Schema {
                 { "type": ["string", "null"], "maxLength": 256 },
                 {
                     "type": "object",
-                    "properties": { "fingerprint": { "type": ["string", "null"], "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$", "maxLength": 1024 } },
+                    "properties": { "fingerprint": { "type": ["string", "null"], "maxLength": 1024 } },
                     "additionalProperties": false
                 }
             ]
