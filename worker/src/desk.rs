@@ -65,6 +65,8 @@ pub struct Desk {
     pub(crate) lingering: AtomicUsize,
     pub(crate) adoption: Adoption,
     pub(crate) put_off: PutOff,
+    /// Held while leases are renewed: whoever ends the tasks takes it first.
+    pub(crate) renewing: tokio::sync::Mutex<()>,
     mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
     epoch: Mutex<Option<Epoch>>,
 }
@@ -93,6 +95,7 @@ impl Desk {
             lingering: AtomicUsize::new(0),
             adoption: Adoption::default(),
             put_off: PutOff::default(),
+            renewing: tokio::sync::Mutex::default(),
             mailboxes: Mutex::default(),
             epoch: Mutex::default(),
         })
@@ -105,6 +108,11 @@ impl Desk {
     /// All mailboxes at this moment.
     pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         self.map().values().cloned().collect()
+    }
+
+    /// Whether a mailbox is its session's, or its session has none.
+    pub(crate) fn is_last(&self, mailbox: &Arc<Mailbox>) -> bool {
+        self.map().get(&mailbox.session).is_none_or(|known| Arc::ptr_eq(known, mailbox))
     }
 
     /// Whether this worker has a session.
@@ -301,6 +309,7 @@ impl Desk {
             }
             Stop::Release | Stop::ReadAgain => {}
         }
+        mailbox.set_lease(Lease::GivenBack);
         if let Err(silent) = self.ports.leases.release(&mailbox.session).await {
             tracing::debug!(session.key = %mailbox.session, %silent, "a lease is left to run out");
         }
@@ -379,6 +388,16 @@ impl Desk {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.map().keys().cloned().collect()
+    }
+
+    /// Ends all tasks, once no renewal is on its way, at most until `deadline`.
+    ///
+    /// A renewal that is cut short may bring back a lease that was given back meanwhile.
+    pub async fn end_tasks(&self, deadline: Instant) {
+        let renewed = tokio::time::timeout_at(deadline, self.renewing.lock()).await;
+        self.ports.tasks.kill();
+        self.ports.tasks.finished().await;
+        drop(renewed);
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Lease {
     Mine(Instant),
     /// Redis is silent: only the head's own delivery entitles to a turn.
     Unsure,
+    /// On its way back.
+    GivenBack,
 }
 
 #[derive(Debug)]
@@ -117,6 +119,16 @@ impl Mailbox {
     /// Records what Redis said, or that it said nothing.
     pub fn set_lease(&self, lease: Lease) {
         self.inbox().lease = lease;
+    }
+
+    /// Records a renewal; false where the lease is on its way back.
+    pub fn renewed(&self, at: Instant) -> bool {
+        let mut inbox = self.inbox();
+        let is_kept = inbox.lease != Lease::GivenBack;
+        if is_kept {
+            inbox.lease = Lease::Mine(at);
+        }
+        is_kept
     }
 
     /// All replies that are held and not yet settled.

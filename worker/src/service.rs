@@ -221,8 +221,7 @@ impl Running {
         if let Err(error) = self.client.flush().await {
             tracing::warn!(%error, "the last acks may not have reached the broker");
         }
-        self.desk.ports.tasks.kill();
-        self.desk.ports.tasks.finished().await;
+        self.desk.end_tasks(deadline).await;
         // Only now, or a last heartbeat would put it back.
         self.leases.forget(&self.id).await.unwrap_or_default();
         if left.is_empty() {

@@ -47,23 +47,29 @@ fn ticks(period: Duration) -> Interval {
 
 /// Renews every lease. One that is lost ends its mailbox: no effect, no append, no ack after that.
 async fn renew(desk: &Desk) {
-    let mailboxes: Vec<Arc<Mailbox>> = desk.mailboxes().into_iter().filter(|mailbox| mailbox.lease() != Lease::Claiming).collect();
+    let _renewing = desk.renewing.lock().await;
+    let is_ours = |mailbox: &Arc<Mailbox>| !matches!(mailbox.lease(), Lease::Claiming | Lease::GivenBack);
+    let mailboxes: Vec<Arc<Mailbox>> = desk.mailboxes().into_iter().filter(is_ours).collect();
     for batch in mailboxes.chunks(limit::RENEW_BATCH_MAX) {
         let sessions: Vec<SessionKey> = batch.iter().map(|mailbox| mailbox.session.clone()).collect();
         let asked_at = Instant::now();
-        // Silence needs no record: a lease that is not renewed stops being certain by its age.
-        let Ok(kept) = desk.ports.leases.renew(&sessions).await else { return };
-        for (mailbox, is_kept) in batch.iter().zip(kept) {
-            if is_kept {
-                mailbox.set_lease(Lease::Mine(asked_at));
-                if !desk.has(&mailbox.session) {
-                    // It was let go while the renewal was on its way, which brought the lease back.
-                    desk.ports.leases.release(&mailbox.session).await.unwrap_or_default();
+        let kept = desk.ports.leases.renew(&sessions).await;
+        for (place, mailbox) in batch.iter().enumerate() {
+            match kept.as_ref().map(|kept| kept.get(place) == Some(&true)) {
+                Ok(false) => {
+                    tracing::info!(session.key = %mailbox.session, "the lease is lost");
+                    mailbox.ended.cancel();
                 }
-            } else {
-                tracing::info!(session.key = %mailbox.session, "the lease is lost");
-                mailbox.ended.cancel();
+                Ok(true) if mailbox.renewed(asked_at) => {}
+                // Silence needs no record: a lease that is not renewed stops being certain by its age.
+                Err(_) if mailbox.lease() != Lease::GivenBack => {}
+                // It was let go while the renewal was on its way, which brought the lease back, heard of or not.
+                Ok(true) | Err(_) if desk.is_last(mailbox) => desk.ports.leases.release(&mailbox.session).await.unwrap_or_default(),
+                Ok(true) | Err(_) => {}
             }
+        }
+        if kept.is_err() {
+            return;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use proto::limit;
 use serde_json::json;
 use tests::resource::{scripted, trigger};
 use tests::setup::Setup;
@@ -127,5 +128,26 @@ async fn a_backlog_that_a_terminated_worker_has_put_off_goes_on_at_once() {
     let ended_at = Instant::now();
     system.settled(SOON * 4).await;
     assert!(ended_at.elapsed() < Duration::from_secs(4), "the rest took {:?}", ended_at.elapsed());
+    system.finish().await;
+}
+
+/// A renewal that meets a lease on its way back would bring it back; where in its beat the stop falls is tried in steps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewal_under_way_leaves_no_lease_behind() {
+    let mut system = system().with(trigger("orders")).gateways(1, &Setup::here()).start().await;
+    let proxy = system.redis_proxy().await;
+    for step in 0..6_u32 {
+        proxy.restore();
+        let began = Instant::now();
+        let worker = system.start_worker(Setup::here().redis_over(&proxy)).await;
+        system.call("orders").said("s", "hi").query("wait=5").send().await.ok();
+        proxy.delay(Duration::from_millis(40));
+        tokio::time::sleep_until(began + limit::RENEW_EVERY - Duration::from_millis(120) + Duration::from_millis(30) * step).await;
+        system.worker(worker).stop().await;
+        let name = system.worker(worker).name.clone();
+        assert_eq!(traces(&system, &name).await, Vec::<String>::new(), "step {step}");
+    }
+    proxy.restore();
+    system.start_worker(Setup::here()).await;
     system.finish().await;
 }
