@@ -49,7 +49,7 @@ mod ability;
 mod secret;
 pub(crate) mod contact;
 mod contact_erase;
-mod conversation;
+pub(crate) mod conversation;
 mod delivery;
 mod conversation_list;
 mod event_log;

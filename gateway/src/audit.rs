@@ -8,6 +8,8 @@
 //! When it happened is what the broker stamped the entry with. The stream lets the oldest go where
 //! there is no more room (`docs/operating.md`).
 
+use std::fmt;
+
 use async_nats::HeaderMap;
 use backbone::publish;
 use proto::code::Code;
@@ -52,6 +54,18 @@ pub(crate) enum Who {
     },
     /// Nobody in particular: the trigger asks for nothing.
     Anybody,
+}
+
+/// How whoever asked is named in conversations. Ids are far shorter than such a name may be.
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config => f.write_str("token:configured"),
+            Self::Token { id, .. } => write!(f, "token:{id}"),
+            Self::Secret { trigger } | Self::Signature { trigger } => write!(f, "trigger:{trigger}"),
+            Self::Anybody => f.write_str("nobody"),
+        }
+    }
 }
 
 /// What is about to be done.

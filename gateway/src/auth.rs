@@ -8,11 +8,14 @@
 //!
 //! 401 is the answer to whoever is not known, 403 to whoever is known and may not.
 
+use std::fmt::Display;
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use backbone::catalogue::Snapshot;
+use backbone::catalogue::{Revised, Snapshot};
 use proto::code::Code;
-use proto::id::{ConversationId, TokenId, TriggerId};
+use proto::id::{TokenId, TriggerId};
 use proto::resource::{Rate, Scope, SecretDigest, Trigger};
 
 use crate::api::operation::Access;
@@ -28,13 +31,16 @@ pub(crate) const TOKEN_PREFIX: &str = "sk-";
 /// Operations whose lists show a token that is limited to triggers only what is of these.
 const FILTERED: [&str; 3] = ["/integration/trigger/list", "/conversation/list", "/conversation/export"];
 
+/// How the paths of operations on one conversation begin.
+const OF_CONVERSATION: &str = "/conversation/{id}/";
+
 /// What the caller presents.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-fn refused(message: &'static str) -> ApiError {
-    ApiError::new(Code::NotAuthenticated, message)
+fn refused(needed: impl Display) -> ApiError {
+    ApiError::new(Code::NotAuthenticated, format!("{needed} is needed: Authorization: Bearer <secret>"))
 }
 
 /// Who calls.
@@ -105,16 +111,6 @@ impl Caller {
         let is_asked = |id: &&TriggerId| asked.is_empty() || asked.iter().any(|asked| asked == id.as_str());
         let both: Vec<String> = own.iter().filter(is_asked).map(ToString::to_string).collect();
         (!both.is_empty()).then_some(both)
-    }
-
-    /// How the caller is named in conversations.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Nobody => "nobody".to_owned(),
-            Self::Trigger(id) => format!("trigger:{id}"),
-            Self::Token(Holder { id: Some(id), .. }) => format!("token:{id}"),
-            Self::Token(_) => "token:configured".to_owned(),
-        }
     }
 
     /// The caller as the audit log names it.
@@ -188,19 +184,27 @@ async fn has_secret(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Resu
 /// An open trigger's too: whoever may send to it without a secret must not read, end or approve what
 /// others sent.
 pub(crate) async fn admit_to(door: &Door, trigger: &Trigger, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    if has_secret(door, trigger, headers).await? {
-        return Ok(Caller::Trigger(trigger.id.clone()));
-    }
-    let caller = caller(door, headers).await?;
-    match &caller {
-        Caller::Token(_) => of_scope(&caller, scope)?,
-        _ => return Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>")),
-    }
+    let caller = known(door, Some(trigger), scope, headers).await?;
     if !caller.sees(&trigger.id) {
         return Err(foreign());
     }
     hold(door, &caller, None).await?;
     Ok(caller)
+}
+
+/// Whoever has the secret of a trigger, or a token of a scope, be it limited to other triggers.
+async fn known(door: &Door, trigger: Option<&Trigger>, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    if let Some(trigger) = trigger
+        && has_secret(door, trigger, headers).await?
+    {
+        return Ok(Caller::Trigger(trigger.id.clone()));
+    }
+    let caller = caller(door, headers).await?;
+    if matches!(caller, Caller::Token(_)) {
+        return of_scope(&caller, scope).map(|()| caller);
+    }
+    let of_trigger = if trigger.is_some() { "the trigger's secret or " } else { "" };
+    Err(refused(format_args!("{of_trigger}a token of the scope {}", word(scope))))
 }
 
 /// Whoever sends an event.
@@ -219,26 +223,19 @@ pub(crate) async fn sender(door: &Door, trigger: &Trigger, headers: &HeaderMap) 
         if trigger.open {
             return Ok(Sender::Known(Caller::Nobody));
         }
-        return known(door, trigger, headers).await;
+        return stranger(door, trigger, headers).await;
     };
     let is_signed = crate::signature::is_presented(signature.scheme(), headers);
     match (trigger.open, is_signed) {
         (true, false) => Err(ApiError::new(Code::SignatureRequired, "this trigger takes signed calls alone")),
         (false, true) if has_secret(door, trigger, headers).await? => Ok(Sender::Known(Caller::Trigger(trigger.id.clone()))),
         (true | false, true) => Ok(Sender::Signed),
-        (false, false) => known(door, trigger, headers).await,
+        (false, false) => stranger(door, trigger, headers).await,
     }
 }
 
-async fn known(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Result<Sender, ApiError> {
-    if has_secret(door, trigger, headers).await? {
-        return Ok(Sender::Known(Caller::Trigger(trigger.id.clone())));
-    }
-    let caller = caller(door, headers).await?;
-    match &caller {
-        Caller::Token(_) => of_scope(&caller, Scope::Publish)?,
-        _ => return Err(refused("the trigger's secret or a token that may publish is needed: Authorization: Bearer <secret>")),
-    }
+async fn stranger(door: &Door, trigger: &Trigger, headers: &HeaderMap) -> Result<Sender, ApiError> {
+    let caller = known(door, Some(trigger), Scope::Publish, headers).await?;
     if caller.sees(&trigger.id) { Ok(Sender::Known(caller)) } else { Err(foreign()) }
 }
 
@@ -264,14 +261,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) -> Result<(Caller, Vec<Standing>), ApiError> {
     let caller = match asked.access {
         Access::Open => return Ok((Caller::Nobody, Vec::new())),
-        Access::Scope(scope) => {
-            let caller = caller(door, headers).await?;
-            if !matches!(caller, Caller::Token(_)) {
-                return Err(refused("an API token is needed: Authorization: Bearer <token>"));
-            }
-            of_scope(&caller, scope)?;
-            caller
-        }
+        Access::Scope(scope) => known(door, None, scope, headers).await?,
         Access::Trigger(scope) => of_trigger(door, asked, scope, headers).await?,
         Access::Event => {
             let trigger = door.directory.trigger(Some(asked.id)).await?;
@@ -288,34 +278,32 @@ pub(crate) async fn admit(door: &Door, asked: Asked<'_>, headers: &HeaderMap) ->
     Ok((caller, standings))
 }
 
-/// A token alone, or the trigger's own secret.
+/// Whoever has the secret of the trigger that an operation is about, or a token.
 async fn of_trigger(door: &Door, asked: Asked<'_>, scope: Scope, headers: &HeaderMap) -> Result<Caller, ApiError> {
-    let caller = caller(door, headers).await?;
-    if matches!(caller, Caller::Token(_)) {
-        return of_scope(&caller, scope).map(|()| caller);
+    let is_conversation = asked.path.starts_with(OF_CONVERSATION);
+    let trigger =
+        if is_conversation { of_conversation(door, asked.id).await } else { door.directory.trigger(Some(asked.id)).await.map(Some) };
+    // What a trigger left behind is there for tokens when the trigger is not.
+    let found = trigger.as_ref().ok().and_then(Option::as_deref);
+    let known = known(door, found.map(|trigger| &trigger.resource), scope, headers).await;
+    match known {
+        Err(error) if error.code == Code::NotAuthenticated => {
+            trigger?;
+            let is_hidden = is_conversation && is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
+            Err(if is_hidden { conversation::unknown() } else { error })
+        }
+        known => known,
     }
-    let id = asked.id;
-    let named = trigger_in(id);
-    if named == proto::subject::DIRECT && named != id {
-        return Err(refused("an API token is needed: Authorization: Bearer <token>"));
-    }
-    let is_conversation = asked.path.starts_with("/conversation/");
-    if is_conversation && named == id {
-        return Err(conversation::unknown());
-    }
-    let trigger = door.directory.trigger(Some(&named)).await;
-    let is_gone = |error: &ApiError| is_conversation && error.code == Code::TriggerUnknown;
-    let trigger = trigger.map_err(|error| if is_gone(&error) { conversation::unknown() } else { error })?;
-    if has_secret(door, &trigger, headers).await? {
-        return Ok(Caller::Trigger(trigger.id.clone()));
-    }
-    Err(refused("the trigger's secret or an API token is needed: Authorization: Bearer <secret>"))
 }
 
-/// The trigger that an id names, itself or by a conversation.
-fn trigger_in(id: &str) -> String {
-    let conversation: Option<ConversationId> = id.parse().ok();
-    conversation.map_or_else(|| id.to_owned(), |conversation| conversation.session.trigger.to_string())
+/// The trigger of a conversation; none where the API itself began it.
+async fn of_conversation(door: &Door, id: &str) -> Result<Option<Arc<Revised<Trigger>>>, ApiError> {
+    let trigger = conversation::named(id)?.session.trigger;
+    if trigger.is_reserved() {
+        return Ok(None);
+    }
+    let trigger = door.directory.trigger(Some(trigger.as_str())).await;
+    trigger.map(Some).map_err(|error| if error.code == Code::TriggerUnknown { conversation::unknown() } else { error })
 }
 
 /// Keeps a caller that is limited to triggers to what is of these: everything else is closed to it.
@@ -323,9 +311,8 @@ async fn within(door: &Door, asked: Asked<'_>, caller: &Caller) -> Result<(), Ap
     if FILTERED.contains(&asked.path) {
         return Ok(());
     }
-    if asked.path.starts_with("/conversation/{id}/") {
-        let conversation: Option<ConversationId> = asked.id.parse().ok();
-        let is_seen = conversation.is_some_and(|conversation| caller.sees(&conversation.session.trigger));
+    if asked.path.starts_with(OF_CONVERSATION) {
+        let is_seen = caller.sees(&conversation::named(asked.id)?.session.trigger);
         return if is_seen { Ok(()) } else { Err(conversation::unknown()) };
     }
     if asked.path.starts_with("/integration/trigger/{id}/") {
@@ -343,12 +330,16 @@ fn of_scope(caller: &Caller, scope: Scope) -> Result<(), ApiError> {
     if caller.has(scope) {
         return Ok(());
     }
-    let scope = scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase();
-    Err(ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {scope}")))
+    Err(ApiError::new(Code::ScopeMissing, format!("the token does not have the scope {}", word(scope))))
+}
+
+/// A scope as tokens and documents spell it.
+pub(crate) fn word(scope: Scope) -> String {
+    scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase()
 }
 
 /// Whether the caller has the secret of some trigger: known, only not here.
-pub(crate) fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
+fn is_known_elsewhere(snapshot: &Snapshot, headers: &HeaderMap) -> bool {
     bearer(headers).is_some_and(|presented| snapshot.is_secret(&SecretDigest::of(presented)))
 }
 

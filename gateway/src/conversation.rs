@@ -18,7 +18,6 @@ use backbone::journal::{self, Entry};
 use proto::code::Code;
 use proto::id::ConversationId;
 use proto::message::Message;
-use proto::resource::Scope;
 
 use crate::api;
 use crate::api_error::ApiError;
@@ -92,17 +91,7 @@ pub(crate) async fn message(door: &Door, id: &ConversationId, message: &str) -> 
 
 /// The conversation in a path, once the caller is known to be somebody whom it concerns.
 pub(crate) async fn admit(door: &Door, id: &str, headers: &HeaderMap) -> Result<ConversationId, ApiError> {
-    let id = named(id)?;
-    if id.session.trigger.is_reserved() {
-        let asked = auth::Asked { access: api::operation::Access::Scope(Scope::Read), path: "", id: "" };
-        return auth::admit(door, asked, headers).await.map(|_| id);
-    }
-    let trigger = door.directory.trigger(Some(id.session.trigger.as_str())).await;
-    let trigger = trigger.map_err(|error| if error.code == Code::TriggerUnknown { unknown() } else { error })?;
-    if let Err(error) = auth::admit_to(door, &trigger, Scope::Read, headers).await {
-        let is_refused = matches!(error.code, Code::NotAuthenticated | Code::TriggerForeign);
-        let is_foreign = error.code == Code::TriggerForeign || auth::is_known_elsewhere(&door.directory.catalogue.snapshot(), headers);
-        return Err(if is_refused && is_foreign { unknown() } else { error });
-    }
-    Ok(id)
+    let asked = auth::Asked { access: api::conversation::READS, path: api::conversation::SUBSCRIBE, id };
+    auth::admit(door, asked, headers).await?;
+    named(id)
 }

@@ -147,7 +147,7 @@ async fn decide(call: Call, is_approved: bool) -> Result<Response, ApiError> {
     if reason.len() > REASON_BYTES_MAX {
         return Err(ApiError { limit: Some(REASON_BYTES_MAX), ..ApiError::field("reason", "must be at most 4096 bytes") });
     }
-    let by = by.filter(|by| !by.is_empty()).unwrap_or_else(|| call.caller.name());
+    let by = by.filter(|by| !by.is_empty()).unwrap_or_else(|| call.caller.who().to_string());
     if by.len() > BY_BYTES_MAX || by.chars().any(char::is_control) {
         return Err(ApiError {
             limit: Some(BY_BYTES_MAX),

@@ -87,7 +87,7 @@ async fn forget(call: &Call, id: &ContactId) -> Result<(usize, bool), ApiError> 
     let conversations = left(call, id).await?;
     for conversation in &conversations {
         let opening = Receipt { session: conversation.session.clone(), event: conversation.event };
-        speak::tell(&call.door, &opening, call.caller.name(), Kind::Erase(Erase {})).await?;
+        speak::tell(&call.door, &opening, call.caller.who().to_string(), Kind::Erase(Erase {})).await?;
     }
     let until = Instant::now() + PATIENCE;
     while !left(call, id).await?.is_empty() {

@@ -39,7 +39,9 @@ use body::Fields;
 
 pub(super) const TAG: &str = "Conversations";
 /// Whoever may read a conversation: also the secret of its trigger.
-pub(super) const READS: Access = Access::Trigger(Scope::Read);
+pub(crate) const READS: Access = Access::Trigger(Scope::Read);
+/// The path of the operation that follows one.
+pub(crate) const SUBSCRIBE: &str = "/conversation/{id}/subscribe";
 /// How long a caller waits for what it puts down to be on record.
 pub(super) const NOTED_DEADLINE: Duration = Duration::from_secs(15);
 /// What an export of messages has a column for.
@@ -85,7 +87,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Empty>(json!({}))
             .gives::<Id>(json!({ "id": "cnv._api.Zk3f0aQ1.6a1b2c3d.42" }))
             .refuses(&CHANGES),
-        Operation::raw("subscribeConversation", Method::Get, "/conversation/{id}/subscribe", READS, get(follow::conversation))
+        Operation::raw("subscribeConversation", Method::Get, SUBSCRIBE, READS, get(follow::conversation))
             .says(TAG, "Follow a conversation")
             .query("after", json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,14}[.][0-9]{1,4})$" }), "The id of the last thing that was told; 0 for everything.")
             .answers(Answer::Lines(line()))

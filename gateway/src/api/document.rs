@@ -12,6 +12,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::operation::{Access, Answer, Form, Method, Operation, Parameter, Run};
+use crate::auth;
 
 /// What stands at a place of a path.
 const PLACES: [(&str, &str); 7] = [
@@ -133,10 +134,9 @@ fn told(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
 
 /// Who may call an operation, in one word.
 pub(crate) fn access(access: Access) -> String {
-    let word = |scope: proto::resource::Scope| scope.as_str_name().trim_start_matches("SCOPE_").to_ascii_lowercase();
     match access {
-        Access::Scope(scope) => word(scope),
-        Access::Trigger(scope) => format!("trigger or {}", word(scope)),
+        Access::Scope(scope) => auth::word(scope),
+        Access::Trigger(scope) => format!("trigger or {}", auth::word(scope)),
         Access::Event => "event".to_owned(),
         Access::Open => "open".to_owned(),
     }

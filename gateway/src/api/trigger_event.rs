@@ -273,7 +273,7 @@ async fn cancel_many(
                 continue;
             }
             let kind = Kind::Cancel(Cancel { reason: reason.clone() });
-            match speak::tell(&call.door, &receipt, call.caller.name(), kind).await {
+            match speak::tell(&call.door, &receipt, call.caller.who().to_string(), kind).await {
                 Ok(()) => cancelled += 1,
                 Err(error) => {
                     call.door.complaints.note(&error);

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use proto::answer::{Answer, Kind, NO_CONVERSATION, NO_MESSAGE};
 use proto::code::Code;
 use proto::id::{ConversationId, EventSeq};
-use proto::limit::{ANSWER_BYTES_MAX, BY_BYTES_MAX, PUBLISH_DEADLINE};
+use proto::limit::{ANSWER_BYTES_MAX, PUBLISH_DEADLINE};
 use proto::record::Step;
 use proto::subject;
 use proto::wire::changed::What;
@@ -22,7 +22,7 @@ use super::found::{self, Found};
 use super::unknown;
 use crate::api::call::Call;
 use crate::api_error::ApiError;
-use crate::audit::{self, Deed, Who};
+use crate::audit::{self, Deed};
 use crate::door::Door;
 use crate::fetch::unreadable;
 use crate::ingest;
@@ -39,7 +39,7 @@ pub(crate) async fn make(call: &Call, id: &ConversationId, action: &'static str,
     begun(door, id, deadline).await?;
     let key = format!("conversation.{id}");
     let who = call.caller.who();
-    let answer = Answer { event: id.event, call: String::new(), by: name(&who), kind };
+    let answer = Answer { event: id.event, call: String::new(), by: who.to_string(), kind };
     let what = audit::on_record(door, &who, Deed::of(action, &key), asked(door, id, answer, deadline)).await?;
     match what {
         What::Refused(reason) if reason == NO_CONVERSATION => Err(unknown()),
@@ -47,18 +47,6 @@ pub(crate) async fn make(call: &Call, id: &ConversationId, action: &'static str,
         What::Refused(reason) => Err(ApiError::new(Code::ChangeRefused, reason)),
         what => Ok(what),
     }
-}
-
-/// How whoever asks is named on record.
-fn name(who: &Who) -> String {
-    let name = match who {
-        Who::Token { id, .. } => format!("token:{id}"),
-        Who::Secret { trigger } | Who::Signature { trigger } => format!("trigger:{trigger}"),
-        Who::Config => "token".to_owned(),
-        Who::Anybody => String::new(),
-    };
-    // Ids are far shorter than a name may be.
-    name.chars().take(BY_BYTES_MAX).collect()
 }
 
 /// Waits until a conversation stands in the log.

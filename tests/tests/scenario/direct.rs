@@ -269,7 +269,7 @@ async fn only_a_token_may_use_conversations_without_a_trigger() {
         call().send().await.assert_refused(401, "CUE0201");
     }
     let read = system.request(0, reqwest::Method::GET, &format!("/v1/conversation/{id}/fetch"));
-    read.send().await.assert_refused(401, "CUE0201");
+    read.send().await.assert_refused(404, "CUE0304");
     system.request(0, reqwest::Method::POST, "/v1/integration/trigger/_api/event").text("x").send().await.assert_refused(404, "CUE0302");
     drop(system.settled(SOON).await);
     system.finish().await;

@@ -172,7 +172,7 @@ async fn what_is_anothers_or_nobodys_is_404() {
     for secret in ["0ther", API_TOKEN] {
         system.request(0, Method::GET, &other).secret(secret).send().await.assert_refused(404, "CUE0303");
     }
-    system.list(&answer.conversation()).secret("0ther").send().await.assert_refused(401, "CUE0201");
+    system.list(&answer.conversation()).secret("0ther").send().await.assert_refused(404, "CUE0304");
     system.list(&answer.conversation()).secret("nobody's").send().await.assert_refused(401, "CUE0201");
     let mut later = receipt.clone();
     later.event.seq += 1_000;
