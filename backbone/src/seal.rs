@@ -1,7 +1,7 @@
 //! Values that lie in the broker so that only this deployment reads them.
 //!
 //! A value is sealed with AES-256-GCM-SIV (RFC 8452) under a master key. What it is for is bound to
-//! it as associated data, such as `trigger.orders/secret`: whoever may write the bucket and not read
+//! it as associated data ([`Purpose`]): whoever may write the bucket and not read
 //! the key cannot move a value to where it would be shown to somebody else. Equal values sealed
 //! twice differ, for the nonce is random; a nonce drawn twice would tell only that two values are
 //! equal, which is why this cipher was chosen.
@@ -26,6 +26,10 @@ use proto::idempotency::DeploymentKey;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+mod purpose;
+
+pub use purpose::Purpose;
 
 /// The only format there is.
 const VERSION: u8 = 1;
@@ -145,16 +149,16 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
-/// Seals a value for one use, such as `secret.s1/value`.
-pub fn seal(key: &MasterKey, context: &str, plaintext: &str) -> Result<Bytes, Error> {
+/// Seals a value for one purpose.
+pub fn seal(key: &MasterKey, purpose: Purpose<'_>, plaintext: &str) -> Result<Bytes, Error> {
     let first = key.keys.first().ok_or(Error::KeyUnknown)?;
     let mut body = plaintext.as_bytes().to_vec();
-    let nonce = first.cipher.seal_in_place_append_tag(aad(context), &mut body).map_err(|_| Error::Cipher)?;
+    let nonce = first.cipher.seal_in_place_append_tag(aad(purpose), &mut body).map_err(|_| Error::Cipher)?;
     Ok([&[VERSION], first.id.as_slice(), nonce.as_ref(), &body].concat().into())
 }
 
-/// Reads a value that was sealed for the same use.
-pub fn unseal(key: &MasterKey, context: &str, sealed: &[u8]) -> Result<SecretString, Error> {
+/// Reads a value that was sealed for the same purpose.
+pub fn unseal(key: &MasterKey, purpose: Purpose<'_>, sealed: &[u8]) -> Result<SecretString, Error> {
     let (version, rest) = sealed.split_first().ok_or(Error::Form)?;
     let (id, rest) = rest.split_first_chunk::<ID_BYTES>().ok_or(Error::Form)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Error::Form)?;
@@ -163,25 +167,34 @@ pub fn unseal(key: &MasterKey, context: &str, sealed: &[u8]) -> Result<SecretStr
     }
     let key = key.keys.iter().find(|key| key.id == *id).ok_or(Error::KeyUnknown)?;
     let mut body = Zeroizing::new(body.to_vec());
-    let plaintext = key.cipher.open_in_place(Nonce::assume_unique_for_key(*nonce), aad(context), &mut body).map_err(|_| Error::Forged)?;
+    let plaintext = key.cipher.open_in_place(Nonce::assume_unique_for_key(*nonce), aad(purpose), &mut body).map_err(|_| Error::Forged)?;
     std::str::from_utf8(plaintext).map(SecretString::from).map_err(|_| Error::Forged)
 }
 
-fn aad(context: &str) -> Aad<Vec<u8>> {
-    Aad::from([&[VERSION], context.as_bytes()].concat())
+fn aad(purpose: Purpose<'_>) -> Aad<Vec<u8>> {
+    Aad::from([&[VERSION], purpose.to_string().as_bytes()].concat())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
+    use proto::id::TriggerId;
     use proto::idempotency::DeploymentKey;
     use secrecy::ExposeSecret as _;
 
-    use super::{Error, KeyError, MasterKey, seal, unseal};
+    use super::{Error, KeyError, MasterKey, Purpose, seal, unseal};
 
     const OLD: &str = "0001020304050607080910111213141516171819202122232425262728293031";
     const NEW: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
-    const USE: &str = "trigger.t/secret";
+
+    static TRIGGER: LazyLock<TriggerId> = LazyLock::new(|| "t".parse().unwrap());
+    static OTHER: LazyLock<TriggerId> = LazyLock::new(|| "u".parse().unwrap());
+
+    fn purpose() -> Purpose<'static> {
+        Purpose::TriggerSecret(&TRIGGER)
+    }
 
     fn keys(lines: &[&str]) -> MasterKey {
         MasterKey::parse(&lines.join("\n")).unwrap()
@@ -190,33 +203,33 @@ mod tests {
     #[test]
     fn a_value_is_read_back_for_its_use_alone() {
         let key = keys(&[OLD]);
-        let sealed = seal(&key, USE, "s3cret").unwrap();
-        assert_eq!(unseal(&key, USE, &sealed).unwrap().expose_secret(), "s3cret");
-        for other in ["trigger.u/secret", "trigger.t/secre", ""] {
+        let sealed = seal(&key, purpose(), "s3cret").unwrap();
+        assert_eq!(unseal(&key, purpose(), &sealed).unwrap().expose_secret(), "s3cret");
+        for other in [Purpose::TriggerSecret(&OTHER), Purpose::SigningKey(&TRIGGER), Purpose::ResultKey(&TRIGGER, "secret")] {
             assert_eq!(unseal(&key, other, &sealed).unwrap_err(), Error::Forged, "{other}");
         }
-        assert_ne!(seal(&key, USE, "s3cret").unwrap(), sealed);
+        assert_ne!(seal(&key, purpose(), "s3cret").unwrap(), sealed);
         assert!(!sealed.windows(6).any(|window| window == b"s3cret"));
-        assert_eq!(unseal(&key, USE, &seal(&key, USE, "").unwrap()).unwrap().expose_secret(), "");
+        assert_eq!(unseal(&key, purpose(), &seal(&key, purpose(), "").unwrap()).unwrap().expose_secret(), "");
     }
 
     #[test]
     fn an_older_key_still_opens_and_the_first_one_seals() {
-        let old = seal(&keys(&[OLD]), USE, "a").unwrap();
+        let old = seal(&keys(&[OLD]), purpose(), "a").unwrap();
         let both = keys(&["# the new one", NEW, "", OLD]);
-        assert_eq!(unseal(&both, USE, &old).unwrap().expose_secret(), "a");
-        let new = seal(&both, USE, "b").unwrap();
-        assert_eq!(unseal(&keys(&[NEW]), USE, &new).unwrap().expose_secret(), "b");
-        assert_eq!(unseal(&keys(&[OLD]), USE, &new).unwrap_err(), Error::KeyUnknown);
+        assert_eq!(unseal(&both, purpose(), &old).unwrap().expose_secret(), "a");
+        let new = seal(&both, purpose(), "b").unwrap();
+        assert_eq!(unseal(&keys(&[NEW]), purpose(), &new).unwrap().expose_secret(), "b");
+        assert_eq!(unseal(&keys(&[OLD]), purpose(), &new).unwrap_err(), Error::KeyUnknown);
     }
 
     #[test]
     fn the_key_of_a_deployment_is_always_the_same_and_is_not_the_deployments() {
         let deployment = DeploymentKey::parse(&[7; 32]).unwrap();
-        let sealed = seal(&MasterKey::derive(&deployment).unwrap(), USE, "a").unwrap();
-        assert_eq!(unseal(&MasterKey::derive(&deployment).unwrap(), USE, &sealed).unwrap().expose_secret(), "a");
+        let sealed = seal(&MasterKey::derive(&deployment).unwrap(), purpose(), "a").unwrap();
+        assert_eq!(unseal(&MasterKey::derive(&deployment).unwrap(), purpose(), &sealed).unwrap().expose_secret(), "a");
         let itself = keys(&[&"07".repeat(32)]);
-        assert_eq!(unseal(&itself, USE, &sealed).unwrap_err(), Error::KeyUnknown);
+        assert_eq!(unseal(&itself, purpose(), &sealed).unwrap_err(), Error::KeyUnknown);
         assert_eq!(format!("{itself:?}"), "MasterKey(..)");
     }
 
@@ -232,12 +245,12 @@ mod tests {
         #[test]
         fn no_bytes_panic_and_none_but_its_own_open(bytes in proptest::collection::vec(any::<u8>(), 0..80), at in 0usize..64, flip in 1u8..) {
             let key = keys(&[OLD]);
-            prop_assert!(unseal(&key, USE, &bytes).is_err());
-            let mut sealed = seal(&key, USE, "a value of some length").unwrap().to_vec();
-            prop_assert!(unseal(&key, USE, &sealed[..at.min(sealed.len() - 1)]).is_err());
+            prop_assert!(unseal(&key, purpose(), &bytes).is_err());
+            let mut sealed = seal(&key, purpose(), "a value of some length").unwrap().to_vec();
+            prop_assert!(unseal(&key, purpose(), &sealed[..at.min(sealed.len() - 1)]).is_err());
             let at = at % sealed.len();
             sealed[at] ^= flip;
-            prop_assert!(unseal(&key, USE, &sealed).is_err());
+            prop_assert!(unseal(&key, purpose(), &sealed).is_err());
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{Operation, Store};
-use backbone::seal::{self, MasterKey};
+use backbone::seal::{self, MasterKey, Purpose};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use proto::resource::Resource;
@@ -244,13 +244,13 @@ fn finished(wanted: &Wanted, before: Option<&Resource>, own: &str, manner: &Mann
     let key = wanted.resource.key();
     let mut after = wanted.resource.clone();
     for (slot, value) in &wanted.values {
-        let context = context_of(&key, slot);
+        let Some(purpose) = purpose(&wanted.resource, slot) else { continue };
         let there = before.and_then(|before| sealed(before, slot));
         let is_same =
-            |there: &Bytes| seal::unseal(&manner.key, &context, there).is_ok_and(|found| found.expose_secret() == value.expose_secret());
+            |there: &Bytes| seal::unseal(&manner.key, purpose, there).is_ok_and(|found| found.expose_secret() == value.expose_secret());
         let bytes = match there.filter(is_same) {
             Some(there) => there,
-            None => seal::seal(&manner.key, &context, value.expose_secret()).map_err(|source| Error::Seal { key: key.clone(), source })?,
+            None => seal::seal(&manner.key, purpose, value.expose_secret()).map_err(|source| Error::Seal { key: key.clone(), source })?,
         };
         put_sealed(&mut after, slot, bytes);
     }
@@ -279,13 +279,14 @@ fn same_time(after: &Resource, before: Option<&Resource>) -> Resource {
     after
 }
 
-/// What a value is sealed for.
-fn context_of(key: &str, slot: &Slot) -> String {
-    match slot {
-        Slot::Secret => format!("{key}/secret"),
-        Slot::Signature => format!("{key}/signature"),
-        Slot::Result(destination) => format!("{key}/result/{destination}"),
-        Slot::Value => format!("{key}/value"),
+/// What a value is sealed for; none where such a resource has no such place.
+fn purpose<'a>(resource: &'a Resource, slot: &'a Slot) -> Option<Purpose<'a>> {
+    match (resource, slot) {
+        (Resource::Trigger(trigger), Slot::Secret) => Some(Purpose::TriggerSecret(&trigger.id)),
+        (Resource::Trigger(trigger), Slot::Signature) => Some(Purpose::SigningKey(&trigger.id)),
+        (Resource::Trigger(trigger), Slot::Result(destination)) => Some(Purpose::ResultKey(&trigger.id, destination)),
+        (Resource::Secret(secret), Slot::Value) => Some(Purpose::SecretValue(&secret.id)),
+        _ => None,
     }
 }
 

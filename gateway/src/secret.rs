@@ -4,8 +4,8 @@
 //! can be shown to whoever may see it. One whose sealed form is missing, as of triggers from files, or is
 //! under a key that is not there any more, still works and cannot be shown.
 
+use backbone::seal::{self, Purpose};
 use proto::code::Code;
-use proto::id::TriggerId;
 use proto::resource::{SecretDigest, Trigger};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -15,22 +15,12 @@ use crate::door::Door;
 /// How many random bytes a secret has.
 const SECRET_BYTES: usize = 32;
 
-/// What a trigger's secret is sealed for.
-pub(crate) fn context(trigger: &TriggerId) -> String {
-    format!("trigger.{trigger}/secret")
-}
-
-/// What the key of a trigger's signature is sealed for.
-pub(crate) fn signature_context(trigger: &TriggerId) -> String {
-    format!("trigger.{trigger}/signature")
-}
-
 /// The secret of a trigger, where it can be shown. Only to callers of scope operate, and on record.
 pub(crate) fn reveal(door: &Door, trigger: &Trigger) -> Option<SecretString> {
     if trigger.secret_sealed.is_empty() {
         return None;
     }
-    let opened = backbone::seal::unseal(&door.master, &context(&trigger.id), &trigger.secret_sealed);
+    let opened = seal::unseal(&door.master, Purpose::TriggerSecret(&trigger.id), &trigger.secret_sealed);
     opened.inspect_err(|error| tracing::warn!(trigger.id = %trigger.id, %error, "a trigger's secret cannot be shown")).ok()
 }
 
@@ -41,7 +31,7 @@ pub(crate) fn make() -> SecretString {
 
 /// Gives a trigger a secret; the one before counts on until a time.
 pub(crate) fn give(door: &Door, trigger: &mut Trigger, secret: &SecretString, previous_until_ms: Option<i64>) -> Result<(), ApiError> {
-    let sealed = backbone::seal::seal(&door.master, &context(&trigger.id), secret.expose_secret()).map_err(unsealed)?;
+    let sealed = seal::seal(&door.master, Purpose::TriggerSecret(&trigger.id), secret.expose_secret()).map_err(unsealed)?;
     let before = trigger.secret.replace(SecretDigest::of(secret.expose_secret()));
     trigger.secret_sealed = sealed;
     trigger.previous = before.zip(previous_until_ms);
@@ -52,10 +42,10 @@ pub(crate) fn give(door: &Door, trigger: &mut Trigger, secret: &SecretString, pr
 pub(crate) fn signing_key(door: &Door, trigger: &Trigger) -> Result<Option<SecretString>, ApiError> {
     let sealed = trigger.signature.as_ref().map(|signature| &signature.key_sealed).filter(|sealed| !sealed.is_empty());
     let Some(sealed) = sealed else { return Ok(None) };
-    backbone::seal::unseal(&door.master, &signature_context(&trigger.id), sealed).map(Some).map_err(unsealed)
+    seal::unseal(&door.master, Purpose::SigningKey(&trigger.id), sealed).map(Some).map_err(unsealed)
 }
 
-fn unsealed(error: backbone::seal::Error) -> ApiError {
+fn unsealed(error: seal::Error) -> ApiError {
     ApiError {
         cause: Some(error.to_string()),
         ..ApiError::new(Code::SecretUnreadable, "a sealed value cannot be used: see --master-key-file")

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use proto::id::{DestinationId, TriggerId};
+use proto::id::DestinationId;
 use proto::resource::Destination;
 use proto::status::Status;
 use proto::subject;
@@ -36,11 +36,6 @@ pub struct Fault {
     pub field: &'static str,
     /// What is wrong.
     pub reason: String,
-}
-
-/// What a destination's key is sealed for.
-pub fn context(trigger: &TriggerId, destination: &str) -> String {
-    format!("trigger.{trigger}/result/{destination}")
 }
 
 /// Whether a destination wants to be told of such an end.

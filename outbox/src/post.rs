@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use async_nats::client::RequestErrorKind;
 use async_nats::{Client, HeaderMap, Request};
-use backbone::seal::{self, MasterKey};
+use backbone::seal::{self, MasterKey, Purpose};
 use egress::Egress;
 use egress::policy::Refusal;
 use proto::header;
@@ -84,8 +84,8 @@ impl Post {
         }
         let master = self.key.as_ref().ok_or("this worker has no master key: --master-key-file or --deployment-key-file")?;
         let lane = &parcel.id.lane;
-        let context = destination::context(&lane.session.trigger, lane.destination.as_str());
-        let key = seal::unseal(master, &context, &webhook.key_sealed).map_err(|error| error.to_string())?;
+        let purpose = Purpose::ResultKey(&lane.session.trigger, lane.destination.as_str());
+        let key = seal::unseal(master, purpose, &webhook.key_sealed).map_err(|error| error.to_string())?;
         destination::read_key(key.expose_secret()).map_err(|rule| format!("the signing key {rule}"))
     }
 

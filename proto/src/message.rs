@@ -107,6 +107,21 @@ impl Shown {
     }
 }
 
+/// A message as it is stored in an input or an edit: without the receipt, which is put in when it is read.
+impl From<Message> for wire::Note {
+    fn from(message: Message) -> Self {
+        let Message { kind, text, name, description, meta, .. } = message;
+        let meta = match meta {
+            Value::Object(mut meta) => {
+                meta.remove("event");
+                crate::resource::common::text(&meta)
+            }
+            _ => String::new(),
+        };
+        Self { r#type: kind.as_str().to_owned(), text, name, description, meta, removed: false }
+    }
+}
+
 /// The messages of one record that lies at `seq` since `at_ms`.
 pub fn of(session: &SessionKey, seq: u64, at_ms: i64, record: &Record) -> Vec<Message> {
     if let Some(Step::Changed(wire::Changed { what: Some(wire::changed::What::Edited(edited)), .. })) = &record.step {

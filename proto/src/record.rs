@@ -122,6 +122,16 @@ impl Record {
         matches!(self.step, Some(Step::Completed(_) | Step::Failed(_) | Step::Cancelled(_) | Step::Merged(_) | Step::Noted(_)))
     }
 
+    /// What the whole turn used, where it ended here.
+    pub fn usage(&self) -> &[wire::Usage] {
+        match &self.step {
+            Some(Step::Completed(step)) => &step.usage,
+            Some(Step::Failed(step)) => &step.usage,
+            Some(Step::Cancelled(step)) => &step.usage,
+            _ => &[],
+        }
+    }
+
     /// Where what is known of the conversation stands behind this record, which lies at `seq`; 0 where nothing was said.
     pub fn settings_at(&self, seq: u64) -> u64 {
         if self.settings().is_some() { seq } else { self.conversation.settings }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backbone::seal::{self, MasterKey};
+use backbone::seal::{self, MasterKey, Purpose};
 use proto::idempotency::DeploymentKey;
 use proto::resource::{
     ApiToken, Bot, Busy, CatchUp, Common, Destination, Limits, Rate, Resource, Scope, SecretDigest, Signature, Skillset, State, Trigger,
@@ -153,8 +153,8 @@ impl From<Draft> for Resource {
 /// A webhook of a trigger, its key sealed as a gateway would seal it.
 pub fn webhook(trigger: &str, id: &str, url: &str) -> Destination {
     let master = MasterKey::derive(&DeploymentKey::parse(DEPLOYMENT_KEY.as_bytes()).expect("a deployment key")).expect("a master key");
-    let context = outbox::destination::context(&trigger.parse().expect("a trigger id"), id);
-    let key_sealed = seal::seal(&master, &context, KEY).expect("a key can be sealed");
+    let trigger = trigger.parse().expect("a trigger id");
+    let key_sealed = seal::seal(&master, Purpose::ResultKey(&trigger, id), KEY).expect("a key can be sealed");
     Destination { id: id.to_owned(), to: Some(To::Webhook(Webhook { url: url.to_owned(), key_sealed })), ..Destination::default() }
 }
 

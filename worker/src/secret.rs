@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use action::secret::{Secret, Secrets};
 use backbone::catalogue::Catalogue;
-use backbone::seal::{self, MasterKey};
+use backbone::seal::{self, MasterKey, Purpose};
 use proto::resource;
 
 /// What stands before the name of a secret in a reference.
@@ -95,7 +95,7 @@ fn open(secret: &resource::Secret, key: Option<&MasterKey>) -> Result<Secret, St
         return Err(fault(&"it has no value"));
     }
     let key = key.ok_or_else(|| fault(&"this worker has no --master-key-file"))?;
-    let value = seal::unseal(key, &format!("secret.{}/value", secret.id), &secret.sealed).map_err(|error| fault(&error))?;
+    let value = seal::unseal(key, Purpose::SecretValue(&secret.id), &secret.sealed).map_err(|error| fault(&error))?;
     match secret.form.as_str() {
         "plain" | "" => Ok(Secret::plain(value)),
         "bearer" => Ok(Secret::bearer(value)),
@@ -111,7 +111,7 @@ fn normal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use action::secret::{Secret, Secrets as _};
-    use backbone::seal::{MasterKey, seal};
+    use backbone::seal::{MasterKey, Purpose, seal};
     use proto::resource::{self, Common};
 
     use super::{Vault, find, open};
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn what_cannot_be_opened_says_so_and_shows_nothing() {
         let key = MasterKey::parse("0001020304050607080910111213141516171819202122232425262728293031").unwrap();
-        let sealed = seal(&key, "secret.s1/value", "hush").unwrap();
+        let sealed = seal(&key, Purpose::SecretValue(&"s1".parse().unwrap()), "hush").unwrap();
         assert!(open(&made("s1", "n", "bearer", &sealed), Some(&key)).is_ok());
         for (secret, key, expected) in [
             (made("s1", "n", "plain", b""), Some(&key), "it has no value"),

@@ -20,6 +20,40 @@ pub(crate) const EXTRA_BYTES_MAX: usize = 32 * 1024;
 /// A word by which a body asks for its notes to be added to those that are there.
 const UPDATE: &str = "$update";
 
+/// What a body says that most resources have.
+#[derive(Debug)]
+pub(crate) struct Head {
+    /// A second name.
+    pub(crate) alias: Given<String>,
+    /// Notes.
+    pub(crate) meta: Given<Map<String, Value>>,
+    /// The display name.
+    pub(crate) name: Given<String>,
+    /// What it is for.
+    pub(crate) description: Given<String>,
+}
+
+impl Head {
+    /// Puts it into a resource.
+    pub(crate) fn put(self, common: &mut Common, name: &mut String, description: &mut String) -> Result<(), ApiError> {
+        put_alias(&mut common.alias, self.alias)?;
+        put_meta(&mut common.meta, self.meta)?;
+        self.name.put(name);
+        check_text("name", name, NAME_CHARS_MAX)?;
+        self.description.put(description);
+        check_text("description", description, DESCRIPTION_CHARS_MAX)
+    }
+}
+
+/// Puts an alias into a resource; null takes it away.
+pub(crate) fn put_alias(alias: &mut Option<String>, given: Given<String>) -> Result<(), ApiError> {
+    if let Some(alias) = given.value() {
+        check_alias(alias)?;
+    }
+    given.put_optional(alias);
+    Ok(())
+}
+
 /// Puts notes into a resource: all anew, or added where they stand in `$update`.
 pub(crate) fn put_meta(meta: &mut Map<String, Value>, given: Given<Map<String, Value>>) -> Result<(), ApiError> {
     let Some(said) = given.said() else { return Ok(()) };

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::given::Given;
 use super::kind::{self, Empty, Kind};
-use super::notes::{self, NAME_CHARS_MAX};
+use super::notes::{self, Head};
 use super::operation::Operation;
 use super::shared::{self, CHANGES, Id, OPERATES, READS};
 use super::trigger::put_word;
@@ -151,16 +151,9 @@ impl Kind for Skillsets {
     }
 
     async fn apply(_call: &Call, mut skillset: Skillset, body: Body, _is_new: bool) -> Result<Skillset, ApiError> {
-        if let Some(alias) = body.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        body.alias.put_optional(&mut skillset.common.alias);
-        notes::put_meta(&mut skillset.common.meta, body.meta)?;
+        let head = Head { alias: body.alias, meta: body.meta, name: body.name, description: body.description };
+        head.put(&mut skillset.common, &mut skillset.name, &mut skillset.description)?;
         notes::keep(&mut skillset.common, [("blueprintId", body.blueprint_id), ("visibility", body.visibility)])?;
-        body.name.put(&mut skillset.name);
-        notes::check_text("name", &skillset.name, NAME_CHARS_MAX)?;
-        body.description.put(&mut skillset.description);
-        notes::check_text("description", &skillset.description, DESCRIPTION_CHARS_MAX)?;
         put_word(&mut skillset.disabled, body.state, false, |word| word == Word::Disabled);
         let abilities = definition(&skillset).abilities;
         put_abilities(&mut skillset, abilities)?;

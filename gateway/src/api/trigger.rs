@@ -145,7 +145,10 @@ impl Kind for Triggers {
     }
 
     async fn apply(call: &Call, item: Trigger, body: body::Body, is_new: bool) -> Result<Trigger, ApiError> {
-        let item = if is_new { body::with_secret(&call.door.master, item)? } else { item };
+        let mut item = item;
+        if is_new {
+            secret::give(&call.door, &mut item, &secret::make(), None)?;
+        }
         body.apply(call, item).await
     }
 

@@ -1,8 +1,7 @@
 //! What turns took, by day and in their conversation.
 
 use proto::message::{self, Kind};
-use proto::record::{Record, Step};
-use proto::wire;
+use proto::record::Step;
 
 use super::Seen;
 use crate::change::Change;
@@ -40,7 +39,7 @@ pub(super) fn add(changes: &mut Vec<Change>, entry: &mut Conversation, seen: &Se
         Some(Step::Outcomes(step)) => count(step.outcomes.len()),
         _ => 0,
     };
-    let used = used(record);
+    let used = record.usage();
     let sums = used.iter().fold(Sums::default(), |sums, used| Sums {
         tokens_in: sums.tokens_in.saturating_add(used.input),
         tokens_out: sums.tokens_out.saturating_add(used.output),
@@ -86,16 +85,6 @@ fn add_all(changes: &mut Vec<Change>, seen: &Seen, counts: impl Iterator<Item = 
         field: format!("{dimension}|{metric}"),
         by,
     }));
-}
-
-/// What a whole turn took, where it ends here.
-fn used(record: &Record) -> &[wire::Usage] {
-    match &record.step {
-        Some(Step::Completed(step)) => &step.usage,
-        Some(Step::Failed(step)) => &step.usage,
-        Some(Step::Cancelled(step)) => &step.usage,
-        _ => &[],
-    }
 }
 
 fn count(number: usize) -> u64 {

@@ -1,6 +1,6 @@
 //! Calls signed by the libraries of those who call are taken, once; everything else is refused.
 
-use backbone::seal::{self, MasterKey};
+use backbone::seal::{self, MasterKey, Purpose};
 use proto::idempotency::DeploymentKey;
 use proto::resource::{Signature, SignatureScheme};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const SCHEMES: [(&str, SignatureScheme, &str); 4] = [
 
 fn sealed(trigger: &str, scheme: SignatureScheme, key: &str) -> Signature {
     let master = MasterKey::derive(&DeploymentKey::parse(DEPLOYMENT_KEY.as_bytes()).unwrap()).unwrap();
-    let key_sealed = seal::seal(&master, &format!("trigger.{trigger}/signature"), key).unwrap();
+    let key_sealed = seal::seal(&master, Purpose::SigningKey(&trigger.parse().unwrap()), key).unwrap();
     Signature { scheme: scheme.into(), key_sealed, ..Signature::default() }
 }
 

@@ -133,14 +133,14 @@ impl Drain<'_> {
         let session = &self.mailbox.session;
         if let Some(entry) = self.record_at(seq).await? {
             let record = &entry.record;
-            let notes: Vec<Note> = message::of(session, seq, entry.at_ms, record).into_iter().map(note).collect();
+            let notes: Vec<Note> = message::of(session, seq, entry.at_ms, record).into_iter().map(Note::from).collect();
             let is_message = !notes.is_empty() && !matches!(record.step, Some(RecordStep::Changed(_)));
             let ended = record.is_terminal().then(|| Status::of(record).as_str().to_owned());
             let before = Before {
                 notes,
                 at_ms: entry.at_ms,
                 event: record.event.seq,
-                usage: usage(record),
+                usage: record.usage().to_vec(),
                 status: ended.unwrap_or_default(),
                 settings: record.settings().cloned().filter(|_| self.counts(record, seq)),
             };
@@ -273,28 +273,6 @@ fn edited(edit: &Edit, before: Before, last: u64) -> Result<Edited, Refused> {
         return Err(format!("the messages of that record would have {bytes} bytes, at most {bytes_max} are kept"));
     }
     Ok(edited)
-}
-
-/// A message as it stands in an edit: without the receipt, which is put in when it is read.
-fn note(message: message::Message) -> Note {
-    let meta = match message.meta {
-        Value::Object(mut meta) => {
-            meta.remove("event");
-            proto::resource::common::text(&meta)
-        }
-        _ => String::new(),
-    };
-    let r#type = message.kind.as_str().to_owned();
-    Note { r#type, text: message.text, name: message.name, description: message.description, meta, removed: false }
-}
-
-fn usage(record: &Record) -> Vec<Usage> {
-    match &record.step {
-        Some(RecordStep::Completed(step)) => step.usage.clone(),
-        Some(RecordStep::Failed(step)) => step.usage.clone(),
-        Some(RecordStep::Cancelled(step)) => step.usage.clone(),
-        _ => Vec::new(),
-    }
 }
 
 fn object(text: &str) -> Result<Map<String, Value>, Refused> {

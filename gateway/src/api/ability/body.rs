@@ -93,10 +93,7 @@ pub(super) struct Admitted {
 impl Body {
     /// The ability with what the body says, once it is found to be right.
     pub(super) fn apply(self, mut ability: Definition) -> Result<Definition, ApiError> {
-        if let Some(alias) = self.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        self.alias.put_optional(&mut ability.alias);
+        notes::put_alias(&mut ability.alias, self.alias)?;
         self.name.put(&mut ability.name);
         self.description.put(&mut ability.description);
         self.instruction.put(&mut ability.instruction);

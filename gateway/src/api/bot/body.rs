@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::definition::{self, AGENT};
 use crate::api::call::Call;
 use crate::api::given::Given;
-use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
+use crate::api::notes::{self, Head};
 use crate::api::trigger::{StateWord, put_word, state};
 use crate::api::{kind, skillset};
 use crate::api_error::ApiError;
@@ -73,12 +73,8 @@ enum KindWord {
 impl Body {
     /// The bot with what the body says.
     pub(super) async fn apply(self, call: &Call, mut bot: Bot) -> Result<Bot, ApiError> {
-        let common = &mut bot.common;
-        if let Some(alias) = self.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        self.alias.put_optional(&mut common.alias);
-        notes::put_meta(&mut common.meta, self.meta)?;
+        let head = Head { alias: self.alias, meta: self.meta, name: self.name, description: self.description };
+        head.put(&mut bot.common, &mut bot.name, &mut bot.description)?;
         let kept = [
             ("blueprintId", self.blueprint_id),
             ("visibility", self.visibility),
@@ -86,11 +82,7 @@ impl Body {
             ("privacy", self.privacy),
             ("moderation", self.moderation),
         ];
-        notes::keep(common, kept)?;
-        self.name.put(&mut bot.name);
-        notes::check_text("name", &bot.name, NAME_CHARS_MAX)?;
-        self.description.put(&mut bot.description);
-        notes::check_text("description", &bot.description, DESCRIPTION_CHARS_MAX)?;
+        notes::keep(&mut bot.common, kept)?;
         put_word(&mut bot.state, self.state, State::Active, state);
         let was = bot.kind.clone();
         put_word(&mut bot.kind, self.kind, AGENT.to_owned(), |kind| {

@@ -3,10 +3,9 @@
 use axum::response::Response;
 use proto::answer::Kind;
 use proto::code::Code;
-use proto::message::Message;
 use proto::wire::{Describe, Direct, Note};
 use schemars::json_schema;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::body::Fields;
 use super::{CHANGES, NOTED_DEADLINE, PUTS, TAG, existing, named};
@@ -63,25 +62,12 @@ async fn fork(mut call: Call) -> Result<Response, ApiError> {
         let end = end.ok_or_else(|| ApiError::new(Code::MessageUnknown, "there is no such message of this conversation"))?;
         messages.truncate(end + 1);
     }
-    let notes = messages.into_iter().map(note).collect();
+    let notes = messages.into_iter().map(Note::from).collect();
     let direct = Direct { settings: Some(settings), notes, quiet: true, ..Direct::default() };
     let saying = Saying::anew(None, direct, &call.headers)?;
     let (said, ended) = saying.finish(&call.door, &call.headers, (NOTED_DEADLINE, false)).await?;
     ended.noted()?;
     give(&json!({ "id": said.conversation.to_string() }))
-}
-
-/// A message as it is put down elsewhere; the event that it came by stays behind.
-fn note(message: Message) -> Note {
-    let meta = match message.meta {
-        Value::Object(mut meta) => {
-            meta.remove("event");
-            proto::resource::common::text(&meta)
-        }
-        _ => String::new(),
-    };
-    let r#type = message.kind.as_str().to_owned();
-    Note { r#type, text: message.text, name: message.name, description: message.description, meta, removed: false }
 }
 
 async fn upsert(call: Call) -> Result<Response, ApiError> {

@@ -1,6 +1,6 @@
 //! What a body says about a secret.
 
-use backbone::seal;
+use backbone::seal::{self, Purpose};
 use bytes::Bytes;
 use proto::resource::Secret;
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::call::Call;
 use crate::api::given::Given;
-use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
+use crate::api::notes::{self, Head};
 use crate::api_error::ApiError;
 
 /// Longest value, in characters.
@@ -89,16 +89,9 @@ fn word(value: impl Serialize) -> String {
 impl Body {
     /// The secret with what the body says.
     pub(super) fn apply(self, call: &Call, mut secret: Secret) -> Result<Secret, ApiError> {
-        if let Some(alias) = self.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        self.alias.put_optional(&mut secret.common.alias);
-        notes::put_meta(&mut secret.common.meta, self.meta)?;
+        let head = Head { alias: self.alias, meta: self.meta, name: self.name, description: self.description };
+        head.put(&mut secret.common, &mut secret.name, &mut secret.description)?;
         notes::keep(&mut secret.common, [("blueprintId", self.blueprint_id), ("visibility", self.visibility)])?;
-        self.name.put(&mut secret.name);
-        notes::check_text("name", &secret.name, NAME_CHARS_MAX)?;
-        self.description.put(&mut secret.description);
-        notes::check_text("description", &secret.description, DESCRIPTION_CHARS_MAX)?;
         if let Some(kind) = self.kind.said() {
             secret.kind = word(kind.unwrap_or(KindWord::Shared));
         }
@@ -113,7 +106,7 @@ impl Body {
             secret.sealed = match value.filter(|value| !value.is_empty()) {
                 Some(value) => {
                     notes::check_text("value", &value, VALUE_CHARS_MAX)?;
-                    let sealed = seal::seal(&call.door.master, &format!("secret.{}/value", secret.id), &value);
+                    let sealed = seal::seal(&call.door.master, Purpose::SecretValue(&secret.id), &value);
                     sealed.map_err(|error| ApiError::unavailable("the value cannot be sealed", &error))?
                 }
                 None => Bytes::new(),

@@ -90,10 +90,7 @@ impl Body {
     /// The token with what the body says.
     pub(super) async fn apply(&self, call: &Call, mut token: ApiToken) -> Result<ApiToken, ApiError> {
         let said = self.clone();
-        if let Some(alias) = said.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        said.alias.put_optional(&mut token.common.alias);
+        notes::put_alias(&mut token.common.alias, said.alias)?;
         notes::put_meta(&mut token.common.meta, said.meta)?;
         said.name.put(&mut token.name);
         notes::check_text("name", &token.name, NAME_CHARS_MAX)?;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use backbone::seal::{self, MasterKey};
-use backbone::{catalogue, chance};
+use backbone::catalogue;
+use outbox::destination::DESTINATIONS_MAX;
 use proto::id::BotId;
 use proto::limit::{QUIET_DEFAULT, QUIET_MAX, SESSION_DURATION_DEFAULT, SESSION_DURATION_MAX, TRIGGER_TEXT_BYTES_MAX};
-use proto::resource::{Busy, CatchUp, Rate, SecretDigest, State, Trigger};
+use proto::resource::{Busy, CatchUp, Rate, State, Trigger};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -15,14 +15,12 @@ use super::limits::Limits;
 use super::results::{Destination, Signature};
 use crate::api::call::Call;
 use crate::api::given::{Given, Whole};
-use crate::api::notes::{self, DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
+use crate::api::notes::{self, Head};
 use crate::api::{bot, kind};
 use crate::api_error::ApiError;
 
 /// Longest schedule or time zone, in bytes.
 const SCHEDULE_BYTES_MAX: usize = 256;
-/// How many destinations a trigger may have.
-const RESULTS_MAX: usize = 8;
 /// How many events a rate may allow.
 const RATE_COUNT_MAX: u32 = 1_000_000;
 /// Longest time of a rate, in milliseconds: a day.
@@ -165,23 +163,11 @@ pub(super) struct RateBound {
     pub(super) per_ms: Whole,
 }
 
-/// A trigger with a secret of its own.
-pub(super) fn with_secret(master: &MasterKey, trigger: Trigger) -> Result<Trigger, ApiError> {
-    let secret = proto::idempotency::hex(&chance::bytes::<32>());
-    let sealed = seal::seal(master, &format!("trigger.{}/secret", trigger.id), &secret);
-    let sealed = sealed.map_err(|error| ApiError::unavailable("the secret cannot be sealed", &error))?;
-    Ok(Trigger { secret: Some(SecretDigest::of(&secret)), secret_sealed: sealed, ..trigger })
-}
-
 impl Body {
     /// The trigger with what the body says.
     pub(super) async fn apply(self, call: &Call, mut trigger: Trigger) -> Result<Trigger, ApiError> {
-        let common = &mut trigger.common;
-        if let Some(alias) = self.alias.value() {
-            notes::check_alias(alias)?;
-        }
-        self.alias.put_optional(&mut common.alias);
-        notes::put_meta(&mut common.meta, self.meta)?;
+        let head = Head { alias: self.alias, meta: self.meta, name: self.name, description: self.description };
+        head.put(&mut trigger.common, &mut trigger.name, &mut trigger.description)?;
         let kept = [
             ("blueprintId", self.blueprint_id),
             ("maxIterations", self.max_iterations),
@@ -193,11 +179,7 @@ impl Body {
             ("privacy", self.privacy),
             ("moderation", self.moderation),
         ];
-        notes::keep(common, kept)?;
-        self.name.put(&mut trigger.name);
-        notes::check_text("name", &trigger.name, NAME_CHARS_MAX)?;
-        self.description.put(&mut trigger.description);
-        notes::check_text("description", &trigger.description, DESCRIPTION_CHARS_MAX)?;
+        notes::keep(&mut trigger.common, kept)?;
         if let Some(text) = self.text.value() {
             notes::check_size("text", text.len(), TRIGGER_TEXT_BYTES_MAX)?;
         }
@@ -236,8 +218,11 @@ impl Body {
         }
         if let Some(results) = self.results.said() {
             let results = results.unwrap_or_default();
-            if results.len() > RESULTS_MAX {
-                return Err(ApiError::field("results", format_args!("has {} entries, at most {RESULTS_MAX} are taken", results.len())));
+            if results.len() > DESTINATIONS_MAX {
+                return Err(ApiError::field(
+                    "results",
+                    format_args!("has {} entries, at most {DESTINATIONS_MAX} are taken", results.len()),
+                ));
             }
             trigger.results = Destination::read(results, call, &trigger)?;
         }

@@ -2,7 +2,7 @@
 //!
 //! Keys are sealed and never told again. One that is left out of a body stays as it is.
 
-use backbone::seal;
+use backbone::seal::{self, Purpose};
 use bytes::Bytes;
 use proto::code::Code;
 use proto::resource::{self, SignatureScheme, Trigger, Webhook};
@@ -81,11 +81,11 @@ pub(super) struct Destination {
     disabled: bool,
 }
 
-fn sealed(call: &Call, context: &str, key: &str, field: &str) -> Result<Bytes, ApiError> {
+fn sealed(call: &Call, purpose: Purpose<'_>, key: &str, field: &str) -> Result<Bytes, ApiError> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         return Err(ApiError::field(field.to_owned(), format_args!("must have 1 to {KEY_BYTES_MAX} bytes")));
     }
-    seal::seal(&call.door.master, context, key).map_err(|error| ApiError::unavailable("the key cannot be sealed", &error))
+    seal::seal(&call.door.master, purpose, key).map_err(|error| ApiError::unavailable("the key cannot be sealed", &error))
 }
 
 impl Signature {
@@ -104,7 +104,7 @@ impl Signature {
         }
         let before = trigger.signature.as_ref().filter(|before| before.scheme() == scheme);
         let key_sealed = match &self.key {
-            Some(key) => sealed(call, &format!("trigger.{}/signature", trigger.id), key, "signature.key")?,
+            Some(key) => sealed(call, Purpose::SigningKey(&trigger.id), key, "signature.key")?,
             None => before.map(|before| before.key_sealed.clone()).unwrap_or_default(),
         };
         let public_key = self.public_key.or_else(|| Some(before?.public_key.clone())).unwrap_or_default();
@@ -176,7 +176,7 @@ impl Destination {
                 let key_sealed = match &self.key {
                     Some(key) => {
                         outbox::destination::read_key(key).map_err(|rule| fault(".key", rule))?;
-                        sealed(call, &format!("trigger.{}/result/{}", trigger.id, self.id), key, &format!("results[{index}].key"))?
+                        sealed(call, Purpose::ResultKey(&trigger.id, &self.id), key, &format!("results[{index}].key"))?
                     }
                     None => before.map(|before| before.key_sealed.clone()).unwrap_or_default(),
                 };
