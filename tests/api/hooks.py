@@ -23,6 +23,9 @@ import world
 PATH, QUERY, HEADER, BODY = (getattr(parameters.ParameterLocation, name) for name in ("PATH", "QUERY", "HEADER", "BODY"))
 # Ids that the API made: what a link brought is left as it is.
 MADE = re.compile(r"^([btkseacm]01[0-9a-z]{20,}|c[0-9a-f]{20,}|(cnv|evt|tmr|dlv)\..*|[0-9]+\.[0-9]+)$")
+# How instructions begin, and those that go with egress.
+BLOCK = re.compile(r"^\s*```")
+CALLS_OUT = re.compile(r"^\s*```(fetch|search|mcp)\b")
 TALLY = defaultdict(Counter)
 TRACE = open(os.environ["TRACE"], "w", buffering=1, encoding="utf-8") if "TRACE" in os.environ else None
 
@@ -85,10 +88,16 @@ def put_right(case, operation):
             body["signature"] = {"scheme": "github", "key": "not-a-real-key-of-github"}
         if isinstance(body.get("results"), list):
             body["results"] = [{"id": "bus", "subject": "results.made"}]
+        # An instruction has a grammar of its own.
+        if operation in ("createAbility", "updateAbility") and not BLOCK.match(str(body.get("instruction", "```"))):
+            body["instruction"] = "```echo\n$[text|what to say]\n```"
         # An instruction that names the linked secret wants one: a schema cannot say so.
         if operation in ("createAbility", "updateAbility") and "instruction" in body:
             body.pop("linkedSecretId", None)
             body["secretId"] = world.one("secret")
+        # Only what calls a network has addresses that it may call.
+        if operation in ("createAbility", "updateAbility") and not CALLS_OUT.match(str(body.get("instruction", ""))):
+            body.pop("egress", None)
         if operation == "answerEvent" and "call" in body:
             body["call"] = "1.0"
         if isinstance(body.get("fingerprint"), str):

@@ -31,7 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::post("createAbility", "/skillset/{id}/ability/create", OPERATES, create)
             .says(TAG, "Make an ability")
             .more("A fault in the instruction is told with its line and column.")
-            .takes::<body::Body>(body::example())
+            .body(Form { schema: body::whole, example: body::example() })
             .gives::<Id>(json!({ "id": "a01k7" }))
             .refuses(&CHANGES)
             .refuses(&[Code::InstructionInvalid]),

@@ -153,6 +153,8 @@ impl Kind for Skillsets {
     async fn apply(_call: &Call, mut skillset: Skillset, body: Body, _is_new: bool) -> Result<Skillset, ApiError> {
         let head = Head { alias: body.alias, meta: body.meta, name: body.name, description: body.description };
         head.put(&mut skillset.common, &mut skillset.name, &mut skillset.description)?;
+        // Shorter than others, for a model reads it.
+        notes::check_text("description", &skillset.description, DESCRIPTION_CHARS_MAX)?;
         notes::keep(&mut skillset.common, [("blueprintId", body.blueprint_id), ("visibility", body.visibility)])?;
         put_word(&mut skillset.disabled, body.state, false, |word| word == Word::Disabled);
         let abilities = definition(&skillset).abilities;

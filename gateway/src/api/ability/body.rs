@@ -1,7 +1,7 @@
 //! What a body says about an ability.
 
 use proto::code::Code;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use skillset::ability::{Ability, Definition, Doubt, Error, Limits, State};
@@ -88,6 +88,13 @@ pub(super) struct Admitted {
     /// Contacts, by whatever they are known by.
     #[schemars(inner(length(min = 1, max = 256), regex(pattern = r"\S")))]
     pub(super) contacts: Vec<String>,
+}
+
+/// A body of which an ability is made.
+pub(super) fn whole(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Body::json_schema(generator);
+    schema.insert("required".to_owned(), json!(["name", "instruction"]));
+    schema
 }
 
 impl Body {
