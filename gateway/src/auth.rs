@@ -28,8 +28,8 @@ use crate::rate::{Kind, Limit, Standing};
 /// What every token that is made begins with.
 pub(crate) const TOKEN_PREFIX: &str = "sk-";
 
-/// Operations whose lists show a token that is limited to triggers only what is of these.
-const FILTERED: [&str; 3] = ["/integration/trigger/list", "/conversation/list", "/conversation/export"];
+/// Operations that show a token that is limited to triggers only what is of these, or of itself.
+const FILTERED: [&str; 4] = ["/integration/trigger/list", "/conversation/list", "/conversation/export", "/self/fetch"];
 
 /// How the paths of operations on one conversation begin.
 const OF_CONVERSATION: &str = "/conversation/{id}/";

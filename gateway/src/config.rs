@@ -42,6 +42,15 @@ pub struct Config {
     /// Largest body of an event call, in bytes.
     #[arg(long, env = "CUEPOINT_BODY_BYTES", value_name = "BYTES", default_value_t = limit::BODY_BYTES_MAX)]
     pub body_bytes: usize,
+    /// Where callers reach this deployment, such as <https://events.example.com>: what the dashboard tells them to call.
+    #[arg(long, env = "CUEPOINT_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<url::Url>,
+    /// Whether the dashboard is served under /ui.
+    #[arg(long = "dashboard", env = "CUEPOINT_DASHBOARD", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub pages: bool,
+    /// A code that logs in to the dashboard once, as the API token does.
+    #[arg(skip)]
+    pub login_once: Option<SecretString>,
     /// How much the gateway takes on at once.
     #[command(flatten)]
     pub bounds: Bounds,
@@ -101,6 +110,9 @@ impl Config {
         }
         if self.bounds.body_memory_bytes < self.body_bytes.saturating_mul(2) {
             faults.push(format!("--body-memory-bytes {} must be at least twice --body-bytes", self.bounds.body_memory_bytes));
+        }
+        if self.public_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https") || url.query().is_some()) {
+            faults.push("--public-url must be an http or https address without a query".to_owned());
         }
         faults.extend(self.deployment_key().err());
         if self.master_key_file.is_some() {

@@ -22,8 +22,8 @@ use crate::config::Access;
 use crate::door::Door;
 use crate::rate::address;
 
-/// All routes.
-pub(crate) fn router(door: Arc<Door>, access: &Access) -> Router {
+/// All routes, with the dashboard's pages where there are any.
+pub(crate) fn router(door: Arc<Door>, access: &Access, pages: Option<dashboard::Settings>) -> Router {
     let mut router = Router::new();
     for operation in api::table() {
         let route = match operation.method {
@@ -38,6 +38,13 @@ pub(crate) fn router(door: Arc<Door>, access: &Access) -> Router {
             router = router.route(&format!("{prefix}{}", operation.path), route.clone());
         }
     }
+    let router = match pages {
+        Some(settings) => {
+            let api = router.clone().fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(Arc::clone(&door));
+            router.merge(dashboard::router(api, settings))
+        }
+        None => router,
+    };
     let router = router.fallback(unknown).method_not_allowed_fallback(not_allowed);
     let router = match access.rate_per_address {
         // The one layer there is, and only where it is asked for: it holds strangers, before anything is looked up.

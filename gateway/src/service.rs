@@ -94,10 +94,25 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     drop(tracker.spawn(greet(client.clone(), follow, shutdown.clone())));
     let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
-    let accepting = serve::run(listener, route::router(door, &config.access), config.bounds.connections, tracker.clone(), shutdown.clone());
+    let pages = config.pages.then(|| pages(&config, &door));
+    let accepting =
+        serve::run(listener, route::router(door, &config.access, pages), config.bounds.connections, tracker.clone(), shutdown.clone());
     drop(tracker.spawn(accepting));
     tracing::info!(http.address = %address, "gateway serves");
     Ok(Running { address, client, tracker, shutdown })
+}
+
+fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
+    let clock = Arc::clone(door);
+    dashboard::Settings {
+        master: door.master.clone(),
+        public_url: config.public_url.clone(),
+        clock: Arc::new(move || {
+            let door = Arc::clone(&clock);
+            Box::pin(async move { door.clock.now_ms(&door.client).await })
+        }),
+        once: config.login_once.clone().zip(config.token().ok().flatten()),
+    }
 }
 
 fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTracker, shutdown: &CancellationToken) -> Result<Door, Error> {

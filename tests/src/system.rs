@@ -277,6 +277,9 @@ impl System {
                     body_bytes: setup.body_bytes,
                     bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
                     access: setup.access.clone(),
+                    public_url: None,
+                    pages: true,
+                    login_once: None,
                 };
                 let shutdown = CancellationToken::new();
                 let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");

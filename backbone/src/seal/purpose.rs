@@ -15,6 +15,8 @@ pub enum Purpose<'a> {
     ResultKey(&'a TriggerId, &'a str),
     /// The value of a secret.
     SecretValue(&'a SecretId),
+    /// What the cookie of a dashboard's visitor says.
+    Session,
 }
 
 /// The key of the resource in its bucket, and the place in it; what is stored depends on these words.
@@ -25,6 +27,7 @@ impl fmt::Display for Purpose<'_> {
             Self::SigningKey(trigger) => write!(f, "trigger.{trigger}/signature"),
             Self::ResultKey(trigger, destination) => write!(f, "trigger.{trigger}/result/{destination}"),
             Self::SecretValue(secret) => write!(f, "secret.{secret}/value"),
+            Self::Session => f.write_str("session"),
         }
     }
 }

@@ -140,11 +140,11 @@ pub async fn run(options: &Options, shutdown: CancellationToken) -> Result<(), E
         () = shutdown.cancelled() => return Ok(()),
         system = starting => system?,
     };
-    let serving = system.serving.clone();
+    let (serving, login) = (system.serving.clone(), system.login.clone());
     let told = tokio::select! {
         biased;
         () = shutdown.cancelled() => Ok(()),
-        told = story::tell(options, &document, &serving, (&data, is_first)) => told,
+        told = story::tell(options, &document, (&serving, &login), (&data, is_first)) => told,
         () = system.gateway_ended() => Err(Error::GatewayGone),
     };
     let ran = match told {

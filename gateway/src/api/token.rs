@@ -22,7 +22,7 @@ use super::operation::{Access, Operation};
 use super::shared::{self, CHANGES, Id};
 use super::{list, page};
 use crate::api_error::ApiError;
-use crate::auth::TOKEN_PREFIX;
+use crate::auth::{Caller, TOKEN_PREFIX};
 use crate::last_use;
 
 mod body;
@@ -47,6 +47,9 @@ pub(super) fn operations() -> Vec<Operation> {
         shared::listed(Operation::get("listTokens", "/token/list", ADMIN, list))
             .says(TAG, "List tokens")
             .lists::<told::Told>(told::example()),
+        Operation::get("fetchSelf", "/self/fetch", Access::Scope(Scope::Read), fetch_self)
+            .says(TAG, "Fetch who calls, and what they may")
+            .gives::<Myself>(json!({ "id": "k01k7", "name": "CI", "scopes": ["read"], "triggers": [] })),
         Operation::get("fetchToken", "/token/{id}/fetch", ADMIN, fetch)
             .says(TAG, "Fetch a token, without itself")
             .gives::<told::Told>(told::example())
@@ -79,6 +82,30 @@ struct Made {
     id: String,
     /// The token, shown this once.
     token: String,
+}
+
+/// Who calls.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Self")]
+struct Myself {
+    /// The token's id; null for the one that the operator configured.
+    id: Option<String>,
+    /// Its name.
+    name: String,
+    /// What it may do.
+    scopes: Vec<body::ScopeWord>,
+    /// The triggers that it is limited to; empty for all.
+    triggers: Vec<String>,
+}
+
+async fn fetch_self(call: Call) -> Result<Response, ApiError> {
+    let Caller::Token(holder) = &call.caller else { return Err(ApiError::new(Code::NotAuthenticated, "a token is needed")) };
+    give(&Myself {
+        id: holder.id.as_ref().map(ToString::to_string),
+        name: holder.name.clone(),
+        scopes: body::words(&holder.scopes),
+        triggers: holder.triggers.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// The kind.

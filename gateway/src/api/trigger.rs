@@ -31,6 +31,8 @@ mod told;
 pub(super) use body::{StateWord, put_word, state, state_word};
 
 const TAG: &str = "Triggers";
+/// The parameter that says whether secrets are shown.
+const SECRETS: &str = "secrets";
 /// How long a second invocation is the same, in milliseconds.
 const INVOKED_MS: i64 = 60_000;
 /// How long the secret before a rotation counts unless the caller says otherwise, in milliseconds: a day.
@@ -48,10 +50,10 @@ pub(super) fn operations() -> Vec<Operation> {
             .gives::<Id>(json!({ "id": "t01k7" }))
             .refuses(&CHANGES)
             .refuses(&[Code::DestinationInvalid]),
-        shared::listed(Operation::get("listTriggers", "/integration/trigger/list", READS, list))
+        shared::listed(concealable(Operation::get("listTriggers", "/integration/trigger/list", READS, list)))
             .says(TAG, "List triggers")
             .lists::<told::Told>(told::example()),
-        Operation::get("fetchTrigger", "/integration/trigger/{id}/fetch", READS, fetch)
+        concealable(Operation::get("fetchTrigger", "/integration/trigger/{id}/fetch", READS, fetch))
             .says(TAG, "Fetch a trigger")
             .gives::<told::Told>(told::example())
             .refuses(&[Code::TriggerUnknown]),
@@ -176,9 +178,24 @@ async fn fetch(call: Call) -> Result<Response, ApiError> {
     kind::fetch::<Triggers>(call).await
 }
 
-/// Puts on record that secrets are shown, where the caller is one who sees them.
+/// Adds how secrets are left out.
+fn concealable(operation: Operation) -> Operation {
+    let schema = json!({ "type": "boolean", "default": true });
+    operation.query(SECRETS, schema, "Whether secrets are shown to callers who may see them; where they are not, nothing is put on record.")
+}
+
+/// Whether secrets are shown: the caller may see them, and did not ask to leave them out.
+fn reveals(call: &Call) -> Result<bool, ApiError> {
+    match call.asked(SECRETS)?.as_deref() {
+        None | Some("true") => Ok(call.caller.has(Scope::Operate)),
+        Some("false") => Ok(false),
+        Some(_) => Err(ApiError::parameter(SECRETS, "must be true or false")),
+    }
+}
+
+/// Puts on record that secrets are shown, where they are.
 async fn revealed(call: &Call, key: &str) -> Result<(), ApiError> {
-    if call.caller.has(Scope::Operate) {
+    if reveals(call)? {
         // There is nothing behind it that could fail.
         drop(audit::begin(&call.door, &call.caller.who(), Deed::of("trigger.reveal", key)).await?);
     }

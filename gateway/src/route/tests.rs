@@ -32,7 +32,7 @@ mod access;
 async fn router() -> Router {
     let client = client().await;
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
-    super::router(Arc::new(door(client, catalogue, BrokerClock::default())), &Access::default())
+    super::router(Arc::new(door(client, catalogue, BrokerClock::default())), &Access::default(), None)
 }
 
 async fn client() -> async_nats::Client {

@@ -129,6 +129,9 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
         body_bytes: 1_000,
         bounds: gateway::config::Bounds::default(),
         access: gateway::config::Access::default(),
+        public_url: None,
+        pages: false,
+        login_once: None,
     };
     let refused = gateway::start(config, CancellationToken::new()).await.expect_err("the gateway does not start");
     assert!(refused.to_string().contains("too old"), "{refused}");

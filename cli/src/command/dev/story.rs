@@ -21,7 +21,12 @@ const DEMO_SESSION: &str = "demo";
 const DEMO_WAIT: Duration = Duration::from_secs(30);
 
 /// Sends the demo's event where that is wanted, and says where everything is.
-pub(super) async fn tell(options: &Options, document: &Document, serving: &Serving, (data, is_first): (&Data, bool)) -> Result<(), Error> {
+pub(super) async fn tell(
+    options: &Options,
+    document: &Document,
+    (serving, login): (&Serving, &SecretString),
+    (data, is_first): (&Data, bool),
+) -> Result<(), Error> {
     let first = document.triggers.first();
     let secret = match first {
         Some(trigger) => secret::of(trigger, data)?.ok(),
@@ -40,6 +45,8 @@ pub(super) async fn tell(options: &Options, document: &Document, serving: &Servi
         ));
         say(format!("  {}\n", token.expose_secret()));
     }
+    say("Look at it in a browser; this link logs in once:\n");
+    say(format!("  http://{}/ui/login/{}\n", serving.http, login.expose_secret()));
     Ok(())
 }
 

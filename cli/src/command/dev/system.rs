@@ -6,7 +6,8 @@ use std::time::Duration;
 use backbone::seal::KeyError;
 use backbone::topology::{self, Sizes};
 use backbone::{config, nats};
-use proto::limit;
+use proto::{idempotency, limit};
+use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -25,10 +26,15 @@ pub(super) const READY_DEADLINE: Duration = Duration::from_secs(20);
 /// How often that is looked at.
 const READY_EVERY: Duration = Duration::from_millis(25);
 
+/// How many random bytes a code has that logs in once.
+const LOGIN_BYTES: usize = 16;
+
 /// A running system. Dropping it kills the servers; [`System::stop`] is the clean way.
 pub(super) struct System {
     /// Where it serves.
     pub(super) serving: Serving,
+    /// A code that logs in to the dashboard once.
+    pub(super) login: SecretString,
     data: Data,
     gateway: CancellationToken,
     gateway_ended: tokio::task::JoinHandle<Result<(), gateway::Error>>,
@@ -59,6 +65,7 @@ impl System {
             egress_allow: document.egress.clone(),
             ..worker::config::Config::new(nats_config.clone(), redis_config.clone())
         };
+        let login = login();
         let gateway_config = gateway::Config {
             nats: nats_config,
             redis: redis_config,
@@ -70,6 +77,9 @@ impl System {
             body_bytes: limit::BODY_BYTES_MAX,
             bounds: gateway::config::Bounds::default(),
             access: gateway::config::Access::default(),
+            public_url: None,
+            pages: true,
+            login_once: Some(login.clone()),
         };
         let worker_running = worker::service::start(worker_config, worker.clone()).await?;
         let gateway_running = gateway::start(gateway_config, gateway.clone()).await?;
@@ -78,7 +88,7 @@ impl System {
         let gateway_ended = tasks.spawn(gateway_running.finished());
         tasks.spawn(supervisor::keep(nats, servers.clone()));
         tasks.spawn(supervisor::keep(redis, servers.clone()));
-        let system = Self { serving, data, gateway, gateway_ended, worker, worker_running, servers, tasks };
+        let system = Self { serving, login, data, gateway, gateway_ended, worker, worker_running, servers, tasks };
         system.ready().await?;
         system.data.announce(&system.serving)?;
         Ok(system)
@@ -114,6 +124,11 @@ impl System {
         gateway?;
         Ok(worker?)
     }
+}
+
+/// A new code, which nobody guesses.
+fn login() -> SecretString {
+    SecretString::from(idempotency::hex(&backbone::chance::bytes::<LOGIN_BYTES>()))
 }
 
 async fn servers(options: &Options, data: &Data) -> Result<(Server, Server), Error> {

@@ -23,7 +23,7 @@ const NOW_MS: i64 = 1_790_000_000_000;
 /// What anybody may call.
 const OPEN: [&str; 4] = ["/livez", "/readyz", "/openapi.json", "/reference"];
 /// Lists that show a token that is limited to triggers what is of these.
-const SHOWN_IN_PART: [&str; 3] = ["/integration/trigger/list", "/conversation/list", "/conversation/export"];
+const SHOWN_IN_PART: [&str; 4] = ["/integration/trigger/list", "/conversation/list", "/conversation/export", "/self/fetch"];
 
 fn token(id: &str, scopes: &[Scope]) -> ApiToken {
     ApiToken {
@@ -76,7 +76,7 @@ async fn gateway() -> Router {
     snapshot.remove("token.revoked");
     let client = client().await;
     let door = door(client.clone(), Catalogue::fixed(client, snapshot), BrokerClock::told(NOW_MS));
-    super::super::router(Arc::new(door), &crate::config::Access::default())
+    super::super::router(Arc::new(door), &crate::config::Access::default(), None)
 }
 
 /// The path of an operation, of the trigger `orders` where it is of one.

@@ -1,0 +1,178 @@
+//! One conversation: its timeline, what is known of it, and what can be done.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use maud::{Markup, html};
+use serde_json::{Value, json};
+
+use super::entry::{self, Message};
+use super::{Conversation, act, address, call};
+use crate::api::Failure;
+use crate::frame::{self, Page};
+use crate::page::trigger::List;
+use crate::part::{badge, code, deed, empty, facts, number};
+use crate::visit::{self, Visit};
+use crate::{live, path};
+
+/// How many messages a page shows; earlier ones are a page further.
+const MESSAGES: usize = 200;
+
+fn of(id: &str, verb: &str) -> String {
+    format!("/conversation/{}/{verb}", path::part(id))
+}
+
+/// What the index knows of a conversation beyond what it is called; a fresh one may not be there yet.
+async fn known(visit: &Visit, id: &str) -> Result<Conversation, Failure> {
+    let fetched: Conversation = visit.get(&of(id, "fetch")).await?;
+    let (trigger, _) = Conversation::place(id);
+    // The list has the counts, newest first: one that is looked at is mostly new.
+    let query = [("take", "100"), ("triggerId", if trigger == "_api" { "" } else { trigger })];
+    let listed: Result<List<Conversation>, Failure> = visit.get(&path::with("/conversation/list", &query)).await;
+    let listed = listed.ok().and_then(|list| list.items.into_iter().find(|one| one.id == id));
+    Ok(listed.unwrap_or(fetched))
+}
+
+pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let id = visit.place("id");
+    let take = MESSAGES.to_string();
+    let query = [("take", take.as_str()), ("order", "desc"), ("cursor", visit.asked("before"))];
+    let conversation = known(&visit, id).await?;
+    let List::<Message> { mut items, cursor } = visit.get(&path::with(&of(id, "message/list"), &query)).await?;
+    items.reverse();
+    let earlier = cursor.filter(|_| items.len() >= MESSAGES);
+    let last = items.last().map(|message| message.event().to_owned());
+    let status = status(&visit, &conversation, last.as_deref()).await;
+    let waiting = (status == "waiting").then_some(last.as_deref()).flatten();
+    let body = html! {
+        div.columns {
+            div {
+                @if let Some(earlier) = &earlier { p.more { a.button href=(path::with(&address(id), &[("before", earlier)])) { "Show earlier" } } br; }
+                @if items.is_empty() { (empty::tell("Nothing was said yet", &html! { "What is said and done appears here by itself." })) }
+                (entry::timeline(&visit, &items, waiting))
+                p.live-text #live-text aria-live="polite" {}
+            }
+            aside.stack {
+                div data-region="about" { (about(&visit, &conversation)) }
+                @if visit.operates() && Conversation::place(id).0 == "_api" { (say_form(&visit, id)) }
+            }
+        }
+    };
+    let mut page = Page::new(conversation.title(), body).below("Conversations", "/ui/conversations");
+    page = page.beside(html! { span data-region="status" { @if !status.is_empty() { (badge::status(&status)) } } });
+    page = page.actions(html! { div.actions data-region="deeds" { (deeds(&visit, id, (&status, last.as_deref()))) } });
+    if visit.asked("before").is_empty() {
+        page = page.live(live::of_conversation(id));
+    }
+    Ok(page.answer(&visit))
+}
+
+/// How its last event stands; the event itself knows best, and the index before it is there.
+async fn status(visit: &Visit, conversation: &Conversation, last: Option<&str>) -> String {
+    if let Some(path) = last.and_then(|event| call(event, "fetch").ok())
+        && let Ok(told) = visit.get::<Value>(&path).await
+        && let Some(status) = told.get("status").and_then(Value::as_str)
+    {
+        return status.to_owned();
+    }
+    conversation.status.clone().unwrap_or_default()
+}
+
+fn deeds(visit: &Visit, id: &str, (status, last): (&str, Option<&str>)) -> Markup {
+    let home = address(id);
+    html! {
+        @if visit.operates() {
+            @if let (Some(event), "queued" | "running" | "waiting") = (last, status) {
+                (deed::button(visit, &format!("/ui/events/{}/cancel", path::part(event)), "Cancel turn", &[("conversation", id)]))
+            }
+            (deed::button(visit, &format!("{home}/fork"), "Fork", &[]))
+            (deed::confirmed(visit, &format!("{home}/delete"), "Delete", "Everything that was said is deleted for good; that there was a conversation stays on record.", &[]))
+        }
+    }
+}
+
+fn about(visit: &Visit, one: &Conversation) -> Markup {
+    let (trigger, session) = Conversation::place(&one.id);
+    let usage = one.usage.clone().unwrap_or_default();
+    let bot = one.bot_id.as_deref().unwrap_or_default();
+    let contact = one.contact_id.as_deref().unwrap_or_default();
+    let is_direct = trigger == "_api";
+    html! {
+        section.card {
+            h2 { "About" }
+            (facts::list(vec![
+                ("Trigger", if is_direct { Some(html! { "begun by the API" }) } else { facts::link(&format!("/ui/triggers/{}", path::part(trigger)), trigger) }),
+                ("Bot", facts::link(&format!("/ui/bots/{}", path::part(bot)), bot)),
+                ("Contact", facts::link(&format!("/ui/contacts/{}", path::part(contact)), contact)),
+                ("Session", Some(code::id(session))),
+                ("Began", Some(visit.zone.time(one.created_at))),
+                ("Last change", Some(visit.zone.time(one.updated_at))),
+                ("Turns", (one.turns > 0).then(|| html! { (number::count(one.turns)) })),
+                ("Tokens", (usage.token > 0).then(|| html! { (number::count(usage.token)) })),
+                ("Cost", (usage.cost_micro_usd > 0).then(|| html! { (number::cost(usage.cost_micro_usd)) })),
+                ("Id", Some(code::id(&one.id))),
+            ]))
+        }
+    }
+}
+
+/// The form by which somebody says something themselves.
+fn say_form(visit: &Visit, id: &str) -> Markup {
+    html! {
+        section.card {
+            h2 { "Say something" }
+            form method="post" action={ (address(id)) "/say" } {
+                (frame::word(visit))
+                div.field { label for="text" { "Text" } textarea #text name="text" rows="3" required {} }
+                button.primary type="submit" { "Send" }
+            }
+        }
+    }
+}
+
+/// Says something, and has the bot answer in the background.
+pub(super) async fn say(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let id = visit.place("id");
+    let body = json!({ "text": visit.form.text("text") });
+    visit.act(&of(id, "dispatch"), &body).await?;
+    Ok(visit::back(&address(id), &[("note", "sent")]))
+}
+
+/// Begins another conversation with what was said in this one.
+pub(super) async fn fork(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let made: Value = visit.post(&of(visit.place("id"), "fork"), &json!({})).await?;
+    let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
+    Ok(visit::back(&address(id), &[("note", "made")]))
+}
+
+pub(super) async fn delete(visit: Arc<Visit>) -> Result<Response, Failure> {
+    visit.act(&of(visit.place("id"), "delete"), &json!({})).await?;
+    Ok(visit::back("/ui/conversations", &[("note", "gone")]))
+}
+
+/// Calls a turn off.
+pub(super) async fn cancel(visit: Arc<Visit>) -> Result<Response, Failure> {
+    drop(act(&visit, "cancel").await?);
+    let (receipt, conversation) = (visit.place("receipt"), visit.form.word("conversation"));
+    let page = if conversation.is_empty() { format!("/ui/events/{}", path::part(receipt)) } else { address(conversation) };
+    Ok(visit::back(&page, &[("note", "cancelled")]))
+}
+
+/// Sends an event again, as a new one.
+pub(super) async fn rerun(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let sent = act(&visit, "rerun").await?;
+    let receipt = sent.get("id").and_then(Value::as_str).unwrap_or_default();
+    Ok(visit::see(&format!("/ui/events/{}", path::part(receipt))))
+}
+
+/// Answers what a turn waits for.
+pub(super) async fn answer(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let form = &visit.form;
+    let body = match form.word("decision") {
+        "answer" => json!({ "call": form.word("call"), "text": form.text("text") }),
+        decision => json!({ "call": form.word("call"), "approve": decision == "approve", "reason": form.text("reason") }),
+    };
+    let told: Value = visit.post(&call(visit.place("receipt"), "answer")?, &body).await?;
+    let receipt = told.get("id").and_then(Value::as_str).unwrap_or_else(|| visit.place("receipt"));
+    Ok(visit::see(&format!("/ui/events/{}", path::part(receipt))))
+}

@@ -1,0 +1,73 @@
+//! What every page is made with.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use backbone::seal::MasterKey;
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use subtle::ConstantTimeEq as _;
+use url::Url;
+
+use crate::api::Api;
+use crate::asset::Assets;
+use crate::session::Keeper;
+
+/// The time, in milliseconds since 1970; none while nobody knows it.
+pub type Clock = Arc<dyn Fn() -> BoxFuture<'static, Option<i64>> + Send + Sync>;
+
+/// What an operator sets.
+pub struct Settings {
+    /// Seals the cookies of sessions.
+    pub master: MasterKey,
+    /// Where callers reach this deployment; without it what the browser asked for.
+    pub public_url: Option<Url>,
+    /// The time by which sessions end.
+    pub clock: Clock,
+    /// A code that logs in once, and the token that it stands for.
+    pub once: Option<(SecretString, SecretString)>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+/// What every page is made with.
+pub(crate) struct Ui {
+    /// The management API.
+    pub(crate) api: Api,
+    /// Makes and reads sessions.
+    pub(crate) keeper: Keeper,
+    /// Scripts and styles.
+    pub(crate) assets: Assets,
+    /// Where callers reach this deployment.
+    pub(crate) public_url: Option<Url>,
+    /// The time.
+    pub(crate) clock: Clock,
+    once: Mutex<Option<(SecretString, SecretString)>>,
+}
+
+impl fmt::Debug for Ui {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ui").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl Ui {
+    /// Pages over an API.
+    pub(crate) fn new(api: Router, settings: Settings) -> Self {
+        let Settings { master, public_url, clock, once } = settings;
+        Self { api: Api::new(api), keeper: Keeper::new(master), assets: Assets::default(), public_url, clock, once: Mutex::new(once) }
+    }
+
+    /// The token that a code stands for, the first time that it is shown.
+    pub(crate) fn redeem(&self, code: &str) -> Option<SecretString> {
+        use secrecy::ExposeSecret as _;
+
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        once.take_if(|(known, _)| known.expose_secret().as_bytes().ct_eq(code.as_bytes()).into()).map(|(_, token)| token)
+    }
+}
