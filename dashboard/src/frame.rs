@@ -163,7 +163,7 @@ fn bar(visit: &Visit) -> Markup {
             button.menu type="button" popovertarget="nav" aria-label="Menu" { (icon::draw(Icon::Menu)) }
             a.brand href="/ui" { (icon::mark()) span { "Cuepoint" } }
             div.me {
-                span.muted title=(visit.me.scopes.join(", ")) { (visit.me.name) }
+                span.muted title=(visit.me.scopes.join(", ")) { @if visit.me.name.is_empty() { "API token" } @else { (visit.me.name) } }
                 form method="post" action="/ui/logout" { (word(visit)) button.quiet type="submit" { "Log out" } }
             }
         }
@@ -175,7 +175,7 @@ fn nav(visit: &Visit) -> Markup {
     let is_here = |path: &str| here == path || (path != "/ui" && here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
     let is_shown = |place: &&Place| visit.me.has(place.scope) && (visit.me.triggers.is_empty() || place.is_of_triggers);
     html! {
-        nav #nav.side popover aria-label="Main" {
+        nav #nav.side popover aria-label="Main" { div {
             @for (group, places) in PLACES {
                 @let places: Vec<&Place> = places.iter().filter(is_shown).collect();
                 @if !places.is_empty() {
@@ -187,7 +187,7 @@ fn nav(visit: &Visit) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 

@@ -13,15 +13,12 @@ use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
 mod conversation;
+mod overview;
 mod trigger;
 
 /// All pages.
 pub(crate) fn routes() -> Router<Arc<Ui>> {
-    Router::new()
-        .route("/ui", page(async |_| Ok(crate::visit::see("/ui/conversations"))))
-        .merge(conversation::routes())
-        .merge(trigger::routes())
-        .route("/ui/{*rest}", page(nothing))
+    Router::new().merge(overview::routes()).merge(conversation::routes()).merge(trigger::routes()).route("/ui/{*rest}", page(nothing))
 }
 
 async fn nothing(_visit: Arc<Visit>) -> Result<Response, Failure> {

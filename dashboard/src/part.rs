@@ -1,6 +1,7 @@
 //! What pages are made of.
 
 pub(crate) mod badge;
+pub(crate) mod chart;
 pub(crate) mod code;
 pub(crate) mod deed;
 pub(crate) mod empty;

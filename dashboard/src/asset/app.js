@@ -44,6 +44,8 @@ async function more(link) {
 
 async function load(url) {
   const response = await fetch(url, { headers: { accept: "text/html" }, redirect: "manual" });
+  // The page leads elsewhere now, such as to the conversation that an event was waiting for.
+  if (response.type === "opaqueredirect") location.reload();
   return response.ok ? new DOMParser().parseFromString(await response.text(), "text/html") : null;
 }
 
@@ -113,6 +115,8 @@ function listen() {
   if (!path || source || document.hidden) return;
   source = new EventSource(path);
   source.addEventListener("changed", changed);
+  // What happened before the stream stood.
+  source.addEventListener("open", changed);
   source.addEventListener("end", () => (source?.close(), changed()));
   source.addEventListener("token", ({ data }) => said(JSON.parse(data)));
 }

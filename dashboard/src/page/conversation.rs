@@ -21,6 +21,8 @@ use crate::{live, path};
 mod detail;
 mod entry;
 
+/// What a list shows of each.
+const COLUMNS: [&str; 7] = ["Conversation", "Status", "Bot", "Turns", "Messages", "Tokens", "Last change"];
 /// The states that a list is narrowed to.
 const STATES: [&str; 7] = ["queued", "running", "waiting", "completed", "failed", "cancelled", "dead"];
 /// How often an event that was just sent is looked for, and the pause between.
@@ -138,7 +140,7 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
         Condition::Day { name: "to", label: "to" },
     ];
     let is_narrowed = query.iter().skip(1).any(|(_, value)| !value.is_empty());
-    let rows: Vec<table::Row> = items.iter().map(|one| (one.id.clone(), row(&visit, one))).collect();
+    let rows = rows(&visit, &items);
     let next = pager::next(items.len(), cursor.as_deref());
     let body = html! {
         (filter::form(&visit, &conditions))
@@ -148,12 +150,28 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
             } @else if rows.is_empty() {
                 (empty::tell("No conversations yet", &html! { "One begins with the first event of a session: " a href="/ui/triggers" { "send one to a trigger" } "." }))
             } @else {
-                (table::show("Conversations", &["Conversation", "Status", "Bot", "Turns", "Messages", "Tokens", "Last change"], &rows))
+                (table::show("Conversations", &COLUMNS, &rows))
             }
         }
         (pager::more(&visit, next))
     };
     Ok(Page::new("Conversations", body).live(live::ALL).answer(&visit))
+}
+
+fn rows(visit: &Visit, items: &[Conversation]) -> Vec<table::Row> {
+    items.iter().map(|one| (one.id.clone(), row(visit, one))).collect()
+}
+
+/// The newest few.
+pub(super) async fn latest(visit: &Visit) -> Result<Markup, Failure> {
+    let List::<Conversation> { items, .. } = visit.get("/conversation/list?take=8").await?;
+    if items.is_empty() {
+        return Ok(empty::tell(
+            "No conversations yet",
+            &html! { "One begins with the first event: " a href="/ui/triggers" { "send one to a trigger" } "." },
+        ));
+    }
+    Ok(table::show("Latest conversations", &COLUMNS, &rows(visit, &items)))
 }
 
 /// The day after one, for a list that ends before; the API says what is no day.

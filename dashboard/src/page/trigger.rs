@@ -59,6 +59,11 @@ struct Trigger {
 }
 
 impl Trigger {
+    /// The file that keeps it.
+    fn file(&self) -> &str {
+        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
+    }
+
     fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
     }

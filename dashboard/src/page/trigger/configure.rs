@@ -95,7 +95,7 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 async fn page(visit: &Visit, trigger: &Trigger, form: &Form, failure: Option<&Failure>) -> Page {
     let body = if !trigger.is_changed_here() {
         let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This trigger is kept by the file {}", trigger.managed_by), &next)
+        empty::tell(&format!("This trigger is kept by the file {}", trigger.file()), &next)
     } else if visit.operates() {
         let action = format!("{}/configure", address(&trigger.id));
         let meaning = "The trigger takes no more events. Its conversations stay.";

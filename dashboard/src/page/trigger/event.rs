@@ -84,7 +84,7 @@ fn about(visit: &Visit, trigger: &Trigger) -> Markup {
                 ("Schedule", facts::text(trigger.schedule.as_deref().unwrap_or_default())),
                 ("Fires next", firing(trigger.next_trigger_at)),
                 ("Fired last", firing(trigger.last_trigger_at)),
-                ("Kept by", (!trigger.is_changed_here()).then(|| html! { "the file " (trigger.managed_by) })),
+                ("Kept by", (!trigger.is_changed_here()).then(|| html! { "the file " (trigger.file()) })),
             ]))
             p { a href=(path::with("/ui/conversations", &[("triggerId", &trigger.id)])) { "Its conversations" } }
         }
