@@ -20,9 +20,12 @@ use crate::{live, path};
 
 mod detail;
 mod entry;
+mod took;
 
 /// What a list shows of each.
 const COLUMNS: [&str; 7] = ["Conversation", "Status", "Bot", "Turns", "Messages", "Tokens", "Last change"];
+/// The reserved trigger of conversations that the API began.
+const DIRECT: &str = "_api";
 /// The states that a list is narrowed to.
 const STATES: [&str; 7] = ["queued", "running", "waiting", "completed", "failed", "cancelled", "dead"];
 /// How often an event that was just sent is looked for, and the pause between.
@@ -71,8 +74,6 @@ pub(super) struct Conversation {
 pub(super) struct Usage {
     #[serde(default)]
     pub(super) token: u64,
-    #[serde(default)]
-    pub(super) cost_micro_usd: u64,
 }
 
 impl Conversation {
@@ -85,8 +86,8 @@ impl Conversation {
     fn title(&self) -> String {
         let (trigger, session) = Self::place(&self.id);
         match (self.name.is_empty(), trigger) {
-            (false, "_api") => self.name.clone(),
-            (true, "_api") => "Conversation".to_owned(),
+            (false, DIRECT) => self.name.clone(),
+            (true, DIRECT) => "Conversation".to_owned(),
             (false, _) => format!("{} · {session}", self.name),
             (true, _) => format!("{trigger} · {session}"),
         }

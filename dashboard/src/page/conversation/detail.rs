@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::entry::{self, Message};
-use super::{Conversation, act, address, call};
+use super::took::Took;
+use super::{Conversation, DIRECT, act, address, call};
 use crate::api::Failure;
 use crate::frame::{self, Page};
 use crate::page::trigger::List;
@@ -22,22 +23,11 @@ fn of(id: &str, verb: &str) -> String {
     format!("/conversation/{}/{verb}", path::part(id))
 }
 
-/// What the index knows of a conversation beyond what it is called; a fresh one may not be there yet.
-async fn known(visit: &Visit, id: &str) -> Result<Conversation, Failure> {
-    let fetched: Conversation = visit.get(&of(id, "fetch")).await?;
-    let (trigger, _) = Conversation::place(id);
-    // The list has the counts, newest first: one that is looked at is mostly new.
-    let query = [("take", "100"), ("triggerId", if trigger == "_api" { "" } else { trigger })];
-    let listed: Result<List<Conversation>, Failure> = visit.get(&path::with("/conversation/list", &query)).await;
-    let listed = listed.ok().and_then(|list| list.items.into_iter().find(|one| one.id == id));
-    Ok(listed.unwrap_or(fetched))
-}
-
 pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
     let take = MESSAGES.to_string();
     let query = [("take", take.as_str()), ("order", "desc"), ("cursor", visit.asked("before"))];
-    let conversation = known(&visit, id).await?;
+    let conversation: Conversation = visit.get(&of(id, "fetch")).await?;
     let List::<Message> { mut items, cursor } = visit.get(&path::with(&of(id, "message/list"), &query)).await?;
     items.reverse();
     let earlier = cursor.filter(|_| items.len() >= MESSAGES);
@@ -53,8 +43,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
                 p.live-text #live-text aria-live="polite" {}
             }
             aside.stack {
-                div data-region="about" { (about(&visit, &conversation)) }
-                @if visit.operates() && Conversation::place(id).0 == "_api" { (say_form(&visit, id)) }
+                div data-region="about" { (about(&visit, &conversation, (&items, earlier.is_none()))) }
+                @if visit.operates() && Conversation::place(id).0 == DIRECT { (say_form(&visit, id)) }
             }
         }
     };
@@ -91,25 +81,29 @@ fn deeds(visit: &Visit, id: &str, (status, last): (&str, Option<&str>)) -> Marku
     }
 }
 
-fn about(visit: &Visit, one: &Conversation) -> Markup {
+fn about(visit: &Visit, one: &Conversation, (messages, is_whole): (&[Message], bool)) -> Markup {
     let (trigger, session) = Conversation::place(&one.id);
-    let usage = one.usage.clone().unwrap_or_default();
+    let took = Took::of(messages);
     let bot = one.bot_id.as_deref().unwrap_or_default();
     let contact = one.contact_id.as_deref().unwrap_or_default();
-    let is_direct = trigger == "_api";
+    let named = messages.iter().find_map(Message::contact).unwrap_or(contact);
+    let contact =
+        if contact.is_empty() { facts::text(named) } else { facts::link(&format!("/ui/contacts/{}", path::part(contact)), named) };
+    let models: Vec<&str> = took.models.iter().map(String::as_str).collect();
     html! {
         section.card {
             h2 { "About" }
             (facts::list(vec![
-                ("Trigger", if is_direct { Some(html! { "begun by the API" }) } else { facts::link(&format!("/ui/triggers/{}", path::part(trigger)), trigger) }),
+                ("Trigger", if trigger == DIRECT { Some(html! { "begun by the API" }) } else { facts::link(&format!("/ui/triggers/{}", path::part(trigger)), trigger) }),
                 ("Bot", facts::link(&format!("/ui/bots/{}", path::part(bot)), bot)),
-                ("Contact", facts::link(&format!("/ui/contacts/{}", path::part(contact)), contact)),
+                ("Contact", contact),
                 ("Session", Some(code::id(session))),
                 ("Began", Some(visit.zone.time(one.created_at))),
                 ("Last change", Some(visit.zone.time(one.updated_at))),
-                ("Turns", (one.turns > 0).then(|| html! { (number::count(one.turns)) })),
-                ("Tokens", (usage.token > 0).then(|| html! { (number::count(usage.token)) })),
-                ("Cost", (usage.cost_micro_usd > 0).then(|| html! { (number::cost(usage.cost_micro_usd)) })),
+                (if is_whole { "Turns" } else { "Turns shown" }, Some(html! { (took.turns) })),
+                (if is_whole { "Tokens" } else { "Tokens of these" }, (took.tokens > 0).then(|| html! { (number::count(took.tokens)) })),
+                ("Cost", (took.cost_micro_usd > 0).then(|| html! { (number::cost(took.cost_micro_usd)) })),
+                ("Models", facts::text(&models.join(", "))),
                 ("Id", Some(code::id(&one.id))),
             ]))
         }

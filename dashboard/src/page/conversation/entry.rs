@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::took::tokens;
 use crate::frame;
 use crate::markdown;
 use crate::part::{badge, deed, number};
@@ -46,6 +47,17 @@ impl Message {
     /// The event that it came of.
     pub(super) fn event(&self) -> &str {
         of(&self.meta, "/event")
+    }
+
+    /// What its turn took, model by model, where it ended here.
+    pub(super) fn usage(&self) -> impl Iterator<Item = &Value> {
+        self.meta.get("usage").and_then(Value::as_array).into_iter().flatten()
+    }
+
+    /// Whom its event named, where it named somebody.
+    pub(super) fn contact(&self) -> Option<&str> {
+        let contact = self.meta.get("contact")?;
+        ["/name", "/email", "/phone"].into_iter().map(|name| of(contact, name)).find(|text| !text.is_empty())
     }
 
     fn call(&self, kind: &str) -> Option<Place> {
@@ -155,11 +167,6 @@ fn about(message: &Message) -> Markup {
         }
         @if meta.get("truncated").is_some() { (badge::toned(badge::Tone::Wait, "cut short")) }
     }
-}
-
-fn tokens(used: &Value) -> u64 {
-    let of = |name: &str| used.get(name).and_then(Value::as_u64).unwrap_or_default();
-    of("inputTokens").saturating_add(of("outputTokens"))
 }
 
 /// What came with the words: data, and who sent it.
