@@ -72,8 +72,19 @@ export const steps = {
   'layout finds links that are too small and in no sentence': layoutFinds('small-links', /the target .*a "One" is [\d.]+ x 1\d/),
   'layout finds a box to tick that is too small': layoutFinds('small-checkbox', /the target .*input "" is 1[\d.]+ x 1/),
   'layout finds a banner that comes late': layoutFinds('late', /the page moves by itself by 0\.\d+: .*p/),
-  'layout finds a script that weighs too much': layoutFinds('heavy', /the page weighs 15\d\d\d\d bytes, more than 150000: 15\d+ of \/script\.js/),
-  'layout finds a picture that weighs too much': layoutFinds('picture', /200000 of \/large\.png/),
+  'layout finds a script that weighs too much': layoutFinds('heavy', /the page weighs 15\d\d\d\d bytes, more than 150000: 15\d+ of \/large\.js/),
+  'layout finds a picture that weighs too much': layoutFinds('picture', /200\d+ of \/large\.svg/),
+  'a page weighs what it is made of, and not what an API answers': async ({ page, url }) => {
+    await layout(page, `${url}/light-with-answers`)
+    const answered = page.waitForResponse('**/large.js')
+    await page.goto(`${url}/light-with-answers`)
+    await answered
+    await page.getByText('150006 letters').waitFor()
+    const { bytes, parts } = watchOf(page).weight()
+    const bodies = await Promise.all(['light-with-answers', 'style.css'].map(async (path) => (await page.request.get(`${url}/${path}`)).body()))
+    const [script] = parts.filter((part) => part.url.includes('/script.js'))
+    assert.equal(bytes - script.bytes, bodies[0].length + bodies[1].length, JSON.stringify(parts))
+  },
   'layout finds a script that the policy forbids': layoutFinds('inline', /Content-Security-Policy: script-src-elem forbids inline/),
   'layout finds a style that the policy forbids': layoutFinds('inline-style', /Content-Security-Policy: style-src-attr forbids inline/),
   'layout finds a request to another origin': layoutFinds('stranger', /asked another origin: http:\/\/127\.0\.0\.1:9\/a\.png/),

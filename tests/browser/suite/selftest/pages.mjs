@@ -1,6 +1,7 @@
 // Pages with one fault each, and pages without.
 
 import { createServer } from 'node:http'
+import { gzipSync } from 'node:zlib'
 
 const STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'"
 
@@ -67,8 +68,9 @@ const PAGES = {
   'small-links': page('<p class="nav"><a href="/good">One</a> | <a href="/good">Two</a></p>', { style: '.nav a { display: inline; padding: 0; font-size: 12px }' }),
   'small-checkbox': page('<p><input type="checkbox" aria-label="Only those that failed"></p>', { style: 'input { min-height: 0; min-width: 0 }' }),
   late: page(`<p>${WORDS.repeat(6)}</p>`, { script: "setTimeout(() => { const banner = document.createElement('p'); banner.className = 'banner'; banner.textContent = 'News'; document.querySelector('h1').before(banner) }, 300)", style: '.banner { height: 200px }' }),
-  heavy: page(`<p>${WORDS}</p>`, { script: `/* ${'a'.repeat(1_000)} */`.padEnd(1_100) }),
-  picture: page('<img src="/large.png" alt="A picture" width="10" height="10">'),
+  heavy: page(`<p>${WORDS}</p><script src="/large.js"></script>`),
+  'light-with-answers': page(`<p>${WORDS}</p>`, { script: "fetch('/large.js').then((answer) => answer.text()).then((text) => document.querySelector('p').append(` ${text.length} letters`))" }),
+  picture: page('<img src="/large.svg" alt="A picture" width="10" height="10">'),
   inline: page('<p>The script does not run.</p><script>document.title = "It ran"</script>'),
   'inline-style': page('<p style="color: red">Not red.</p>'),
   stranger: page('<img src="http://127.0.0.1:9/a.png" alt="" width="9" height="9">', { policy: '' }),
@@ -101,10 +103,9 @@ const MISTAKES = {
 /** Shows the text of the query as text, the way that a page should. */
 const SHOWS = "const given = JSON.parse(decodeURIComponent(location.search.slice(1))); const p = document.createElement('p'); p.textContent = given; document.querySelector('h1').after(p)"
 
-const FILES = {
-  '/large.png': () => Buffer.alloc(200_000),
-  '/icon.png': () => Buffer.alloc(10),
-}
+/** Over the weight that a page may have, uncompressed, and far below it as it is sent. */
+const LARGE_SCRIPT = `/* ${'a'.repeat(150_000)} */`
+const LARGE_PICTURE = `<svg xmlns="http://www.w3.org/2000/svg" width="10" height="10"><desc>${'a'.repeat(200_000)}</desc></svg>`
 
 function answer(request, response, payloads) {
   const url = new URL(request.url, 'http://localhost')
@@ -112,8 +113,10 @@ function answer(request, response, payloads) {
   const send = (type, body, headers = {}) => response.writeHead(200, { 'content-type': type, ...headers }).end(body)
   const html = ({ html, policy }) => send('text/html; charset=utf-8', html, policy ? { 'content-security-policy': policy } : {})
   if (url.pathname === '/style.css') return send('text/css', rest || STYLE)
-  if (url.pathname === '/script.js') return send('text/javascript', rest.startsWith('/* aaa') ? `${rest}/* ${'a'.repeat(150_000)} */` : rest)
-  if (FILES[url.pathname]) return send('image/png', FILES[url.pathname]())
+  if (url.pathname === '/script.js') return send('text/javascript', rest)
+  if (url.pathname === '/large.js') return send('text/javascript', gzipSync(LARGE_SCRIPT), { 'content-encoding': 'gzip' })
+  if (url.pathname === '/large.svg') return send('image/svg+xml', LARGE_PICTURE)
+  if (url.pathname === '/icon.png') return send('image/png', '')
   const [, name, number] = url.pathname.split('/')
   const payload = name === 'mistake' && payloads[number - 1]
   if (payload) {
