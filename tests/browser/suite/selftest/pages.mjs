@@ -3,7 +3,7 @@
 import { createServer } from 'node:http'
 import { gzipSync } from 'node:zlib'
 
-const STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'"
+const STRICT = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 /** Fits any screen, in light and dark. */
 const STYLE = `
