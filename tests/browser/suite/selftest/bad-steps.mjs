@@ -8,5 +8,9 @@ export const steps = {
   },
   hangs: { seconds: 1, run: ({ page }) => page.evaluate(() => new Promise(() => {})) },
   complains: ({ page }) => page.evaluate(() => console.error('on purpose')),
+  'asks elsewhere': async ({ open }) => {
+    const beside = await open()
+    await beside.setContent('<img src="http://127.0.0.1:8/a.png" alt="">')
+  },
   'good again': ({ page }) => page.setContent('<h1>Good again</h1>'),
 }
