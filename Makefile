@@ -25,6 +25,7 @@ tools:
 
 peers: tools
 	@tools/peers.sh
+	@tools/peers.sh browser
 
 proof-tools: tools
 	@tools/peers.sh llama

@@ -3,9 +3,10 @@
 #
 # `peers.sh` brings Node, the npm programs of peers/package-lock.json and the Python programs of
 # peers/requirements.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
-# `peers.sh api` what tries the API by its own document: schemathesis and spectral. Every package is checked against the hash in its list. Run again, it does nothing until a list, this script,
-# the Python or the place of the checkout changes (the Python programs know both). tools/install.sh has
-# seen to Python before.
+# `peers.sh browser` brings Chromium and what drives it, from peers/browser; `peers.sh api` what tries the
+# API by its own document: schemathesis and spectral. Every package is checked against the hash in its
+# list. Run again, it does nothing until a list, this script, the Python or the place of the checkout
+# changes (the Python programs know both). tools/install.sh has seen to Python before.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -42,6 +43,17 @@ stamp() {
     { cat "$0" "$@" && python3 --version && echo "$root"; } | sha256sum | cut -d' ' -f1
 }
 
+# Writes how to start a Chromium, tries it on a page, and says whether it came up.
+browser() {
+    program="$1"
+    for file in fonts.conf chromium.sh; do
+        rm -f "$browser/$file"
+        sed "s|@browser@|$browser|g; s|@program@|$program|g" "$lists/browser/$file" >"$browser/$file"
+    done
+    chmod +x "$browser/chromium.sh"
+    timeout 60 "$tools/bin/node" "$lists/browser/try.mjs" "$browser" 2>"$browser/log"
+}
+
 # Links a file of a venv, by the end of its path, into .tools/bin.
 link() {
     found=$(find "$peers/python/lib" -path "*/site-packages/$2" | head -n1)
@@ -73,6 +85,36 @@ llama)
     python "$lists/llama.txt" "$peers/llama"
     echo "$stamp" >"$peers/llama/stamp"
     ;;
+browser)
+    target=peers
+    browser="$peers/browser"
+    stamp=$(stamp "$lists"/browser/*)
+    if [ "$(cat "$browser/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+    echo "make peers: fetching Chromium, Playwright and axe into .tools/peers/browser/" >&2
+    npm "$lists/browser" "$browser"
+    packed="$browser/node_modules/@sparticuz/chromium/bin"
+    "$tools/bin/node" "$lists/browser/inflate.mjs" "$packed/chromium.br" "$browser/chromium"
+    for part in al2023 fonts swiftshader; do
+        "$tools/bin/node" "$lists/browser/inflate.mjs" "$packed/$part.tar.br" "$browser/$part.tar"
+        tar -xf "$browser/$part.tar" -C "$browser" --no-same-owner
+        rm "$browser/$part.tar"
+    done
+    rm -r "$packed"
+    # The package is of x86_64, and brings its own libraries: glibc is all it wants. Elsewhere Debian's has to
+    # do, whatever its version; Ubuntu's is a snap, which cannot run here.
+    if ! browser "$browser/chromium"; then
+        echo "make peers: the Chromium of npm does not run here; trying the system's instead" >&2
+        rm -rf "$browser/chromium" "$browser/lib" "$browser"/*.so*
+        if ! [ -x /usr/bin/chromium ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+            apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >"$browser/log" 2>&1 ||
+                fail "cannot install chromium: $(tail -n3 "$browser/log")"
+        fi
+        [ -x /usr/bin/chromium ] || fail "chromium is missing: apt-get install chromium"
+        browser /usr/bin/chromium || fail "/usr/bin/chromium does not run: $(head -n5 "$browser/log")"
+    fi
+    tail -n1 "$browser/log" >&2
+    echo "$stamp" >"$browser/stamp"
+    ;;
 api)
     target=proof-tools
     stamp=$(stamp "$lists/api.txt" "$lists/spectral/package.json" "$lists/spectral/package-lock.json")
@@ -83,7 +125,7 @@ api)
     echo "$stamp" >"$peers/api/stamp"
     ;;
 *)
-    echo "usage: $0 [llama|api]" >&2
+    echo "usage: $0 [browser|llama|api]" >&2
     exit 2
     ;;
 esac

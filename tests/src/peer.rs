@@ -16,10 +16,12 @@
 //! - [`conformance`]: the test suite of the MCP specification;
 //! - [`sdk`]: the official ChatBotKit SDK;
 //! - [`signer`]: calls signed by the libraries of those who call;
+//! - [`browser`]: Chromium, and what looks at pages in it;
 //! - [`smtp`]: a mail server that keeps what it is sent;
 //! - [`webhook`]: a receiver of webhooks that checks signatures by the official library.
 
 pub mod aimock;
+pub mod browser;
 pub mod command_line;
 pub mod conformance;
 pub mod everything;

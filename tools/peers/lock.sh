@@ -27,6 +27,6 @@ python requirements
 python llama --no-deps
 python api
 # Without `resolved` the list names no host: each takes the packages from the registry that it is set to.
-for list in . spectral; do
+for list in . browser spectral; do
     (cd "$list" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error)
 done

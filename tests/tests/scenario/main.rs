@@ -14,6 +14,7 @@ mod busy;
 mod cancel;
 mod cluster;
 mod crash;
+mod dashboard;
 mod dead;
 mod direct;
 mod door;
