@@ -28,6 +28,8 @@ const COLUMNS: [&str; 7] = ["Conversation", "Status", "Bot", "Turns", "Messages"
 const DIRECT: &str = "_api";
 /// The states that a list is narrowed to.
 const STATES: [&str; 7] = ["queued", "running", "waiting", "completed", "failed", "cancelled", "dead"];
+/// How much of a session's token tells it apart, in characters.
+const TOKEN_CHARS: usize = 8;
 /// How often an event that was just sent is looked for, and the pause between.
 const LOOKS_MAX: u32 = 20;
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
@@ -83,8 +85,11 @@ impl Conversation {
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     }
 
-    fn title(&self) -> String {
-        let (trigger, session) = Self::place(&self.id);
+    /// What it is called: its name, and the session that it is of, by the name that callers gave it where that is known.
+    fn title(&self, named: Option<&str>) -> String {
+        let (trigger, token) = Self::place(&self.id);
+        let short: String = token.chars().take(TOKEN_CHARS).collect();
+        let session = named.unwrap_or(&short);
         match (self.name.is_empty(), trigger) {
             (false, DIRECT) => self.name.clone(),
             (true, DIRECT) => "Conversation".to_owned(),
@@ -183,7 +188,7 @@ fn day_after(day: &str) -> String {
 fn row(visit: &Visit, one: &Conversation) -> Vec<Markup> {
     let usage = one.usage.clone().unwrap_or_default();
     vec![
-        html! { a href=(address(&one.id)) { (one.title()) } },
+        html! { a href=(address(&one.id)) { (one.title(None)) } },
         html! { @if let Some(status) = &one.status { (badge::status(status)) } },
         html! { @if let Some(bot) = &one.bot_id { a href={ "/ui/bots/" (path::part(bot)) } { (bot) } } @else { span.muted { "–" } } },
         html! { (number::count(one.turns)) },

@@ -32,6 +32,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     items.reverse();
     let earlier = cursor.filter(|_| items.len() >= MESSAGES);
     let last = items.last().map(|message| message.event().to_owned());
+    let named = items.iter().find_map(Message::session);
     let status = status(&visit, &conversation, last.as_deref()).await;
     let waiting = (status == "waiting").then_some(last.as_deref()).flatten();
     let body = html! {
@@ -48,7 +49,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
             }
         }
     };
-    let mut page = Page::new(conversation.title(), body).below("Conversations", "/ui/conversations");
+    let mut page = Page::new(conversation.title(named), body).below("Conversations", "/ui/conversations");
     page = page.beside(html! { span data-region="status" { @if !status.is_empty() { (badge::status(&status)) } } });
     page = page.actions(html! { div.actions data-region="deeds" { (deeds(&visit, id, (&status, last.as_deref()))) } });
     if visit.asked("before").is_empty() {
@@ -97,7 +98,8 @@ fn about(visit: &Visit, one: &Conversation, (messages, is_whole): (&[Message], b
                 ("Trigger", if trigger == DIRECT { Some(html! { "begun by the API" }) } else { facts::link(&format!("/ui/triggers/{}", path::part(trigger)), trigger) }),
                 ("Bot", facts::link(&format!("/ui/bots/{}", path::part(bot)), bot)),
                 ("Contact", contact),
-                ("Session", Some(code::id(session))),
+                ("Session", messages.iter().find_map(Message::session).and_then(facts::text)),
+                ("Session token", Some(code::id(session))),
                 ("Began", Some(visit.zone.time(one.created_at))),
                 ("Last change", Some(visit.zone.time(one.updated_at))),
                 (if is_whole { "Turns" } else { "Turns shown" }, Some(html! { (took.turns) })),

@@ -54,6 +54,11 @@ impl Message {
         self.meta.get("usage").and_then(Value::as_array).into_iter().flatten()
     }
 
+    /// The session that its event named, in the words of its caller.
+    pub(super) fn session(&self) -> Option<&str> {
+        Some(of(&self.meta, "/session")).filter(|session| !session.is_empty())
+    }
+
     /// Whom its event named, where it named somebody.
     pub(super) fn contact(&self) -> Option<&str> {
         let contact = self.meta.get("contact")?;
