@@ -178,7 +178,9 @@ export function inspect(except) {
       const size = sizeOf(element)
       const isHidden = ancestors(element).some((around) => isHiddenBox(around, getComputedStyle(around)) && !(around === element && element.labels?.length))
       if (!size || isHidden) continue
-      const fault = seen(element, { ...size }, element.textContent)
+      // A field's size is that of its label too, which its own edges do not cut off.
+      const from = element.labels?.length ? element.parentElement : element
+      const fault = seen(from, { ...size }, element.textContent)
       if (fault && !fault.includes('scrolls') && !comesWithFocus(element)) faults.add(`the target ${name(element)} ${fault}`)
       if (Math.min(size.width, size.height) >= TARGET_PX - 0.01 || isInSentence(element)) continue
       faults.add(`the target ${name(element)} "${excerpt(element.textContent)}" is ${size.width.toFixed(1)} x ${size.height.toFixed(1)} px, less than ${TARGET_PX}`)
