@@ -8,6 +8,8 @@
 //! In reading order:
 //! - [`bound`]: how much is kept, read and searched;
 //! - [`entry`]: what is kept of a conversation, an event, a call that waits, and of the rest;
+//! - [`histogram`]: how long things took, counted in buckets: pure;
+//! - [`pulse`]: how it goes, in rings of slots: pure;
 //! - [`change`]: one change of the index;
 //! - [`project`]: records of the log in, changes out: pure;
 //! - [`key`]: where everything lies in Redis;
@@ -25,8 +27,10 @@ pub mod contact;
 pub mod entry;
 pub mod filter;
 pub mod follow;
+pub mod histogram;
 pub mod key;
 pub mod project;
+pub mod pulse;
 pub mod read;
 pub mod rebuild;
 pub mod search;
