@@ -1,4 +1,4 @@
-//! Lists of what lies in the log: conversations, events, approvals, usage, contacts.
+//! Lists of what lies in the log: conversations, events, approvals, usage, contacts; and figures of the time.
 //!
 //! The log is the truth and the index is a copy in Redis that serves lists. It can be lost at any
 //! time: where it has got to stands inside it, so an index that is gone begins again by itself, and
