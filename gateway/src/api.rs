@@ -59,6 +59,7 @@ mod channel;
 mod platform;
 mod token;
 mod audit;
+mod overview;
 mod system;
 mod health;
 mod reference;
@@ -94,6 +95,7 @@ pub(crate) fn table() -> Vec<Operation> {
         platform::operations(),
         token::operations(),
         audit::operations(),
+        overview::operations(),
         system::operations(),
         health::operations(),
         reference::operations(),

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::Accepts;
 use crate::api_error::ApiError;
 use crate::body::Budget;
 use crate::clock::BrokerClock;
@@ -48,6 +49,8 @@ pub(crate) struct Door {
     pub(crate) seen: Seen,
     /// When tokens were last used.
     pub(crate) last_use: LastUse,
+    /// How long calls took.
+    pub(crate) accepts: Accepts,
     /// The memory for bodies.
     pub(crate) budget: Budget,
     /// The callers that may wait.

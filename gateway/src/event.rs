@@ -17,6 +17,7 @@ use proto::code::Code;
 use proto::idempotency::Key;
 use proto::resource::{State as TriggerState, Trigger};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::api_error::ApiError;
 use crate::auth::Caller;
@@ -53,13 +54,18 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
         Method::OPTIONS => return route::options().await,
         _ => {}
     }
+    let arrived = Instant::now();
     let (parts, body) = request.into_parts();
     let budget = match door.budget.take(&body) {
         Ok(budget) => budget,
         Err(error) => return door.refuse(error),
     };
     let mut reader = Reader::new(body);
-    match accept(&door, id.ok().as_deref().map(String::as_str), &parts, &mut reader).await {
+    let told = accept(&door, id.ok().as_deref().map(String::as_str), &parts, &mut reader).await;
+    if let Ok(Told::Event { taken: Taken::Event(_), .. }) = &told {
+        door.accepts.note(arrived.elapsed());
+    }
+    match told {
         Ok(Told::Event { taken: Taken::Later(booked), standings, .. }) => {
             answer(booked.is_replay, booked.told().to_string().into_bytes(), &standings)
         }

@@ -21,6 +21,7 @@
 //! - [`directory`]: which trigger an id names;
 //! - [`rate`]: how often something may be asked;
 //! - [`last_use`]: when a token was last used;
+//! - [`accept`]: how long calls of events took;
 //! - [`secret`]: the secrets of triggers;
 //! - [`auth`]: who may do what;
 //! - [`signature`]: calls that prove themselves by a signature;
@@ -59,6 +60,7 @@ mod store;
 mod directory;
 pub mod rate;
 mod last_use;
+mod accept;
 mod secret;
 mod auth;
 mod signature;

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::accept::Accepts;
 use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
@@ -32,7 +33,7 @@ use crate::last_use::LastUse;
 use crate::rate::Limiter;
 use crate::ready::Readiness;
 use crate::signature::seen::Seen;
-use crate::{replay, route, serve};
+use crate::{accept, replay, route, serve};
 
 /// How long the start waits for the broker, so that one that is too old is a clear error.
 const GREET_DEADLINE: Duration = Duration::from_millis(500);
@@ -76,6 +77,7 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     client: Client,
+    door: Arc<Door>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -94,12 +96,13 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     drop(tracker.spawn(greet(client.clone(), follow, shutdown.clone())));
     let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
+    drop(tracker.spawn(accept::run(Arc::clone(&door))));
     let pages = config.pages.then(|| pages(&config, &door));
-    let accepting =
-        serve::run(listener, route::router(door, &config.access, pages), config.bounds.connections, tracker.clone(), shutdown.clone());
+    let router = route::router(Arc::clone(&door), &config.access, pages);
+    let accepting = serve::run(listener, router, config.bounds.connections, tracker.clone(), shutdown.clone());
     drop(tracker.spawn(accepting));
     tracing::info!(http.address = %address, "gateway serves");
-    Ok(Running { address, client, tracker, shutdown })
+    Ok(Running { address, client, door, tracker, shutdown })
 }
 
 fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
@@ -129,6 +132,7 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         limiter: Limiter::default(),
         seen: Seen::default(),
         last_use: LastUse::default(),
+        accepts: Accepts::default(),
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
         budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),
         waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),
@@ -169,6 +173,9 @@ impl Running {
         self.shutdown.cancelled().await;
         self.tracker.close();
         let drained = tokio::time::timeout(DRAIN_DEADLINE, self.tracker.wait()).await;
+        if tokio::time::timeout(accept::LAST_DEADLINE, accept::add(&self.door)).await.is_err() {
+            tracing::debug!("how long the last calls took is lost");
+        }
         if !matches!(tokio::time::timeout(FLUSH_DEADLINE, self.client.flush()).await, Ok(Ok(()))) {
             tracing::debug!("the last flush was not confirmed");
         }

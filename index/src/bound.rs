@@ -8,6 +8,8 @@ pub const ITEMS_MAX: usize = 100_000;
 pub const GONE_MAX: usize = 10_000;
 /// How many days usage is kept for.
 pub const USAGE_DAYS_MAX: usize = 400;
+/// How many slots of figures a span has, the newest: an hour has them for 64 minutes, a day for 32 hours, a week for 8 days.
+pub const PULSE_SLOTS_MAX: i64 = 64;
 /// Longest arguments that are shown of a call that waits, in bytes of JSON.
 pub const ARGUMENTS_BYTES_MAX: usize = 2 * 1024;
 /// Longest error that is kept of a call or turn, in bytes.

@@ -47,6 +47,17 @@ pub enum Change {
         /// By how much.
         by: u64,
     },
+    /// Counters of a slot of a ring grow; one that an earlier round has is emptied first, one of a later round is left alone.
+    Tally {
+        /// The hash of the slot.
+        slot: String,
+        /// The round that is counted.
+        round: i64,
+        /// Nothing is counted where the index knows this event.
+        unless: Option<String>,
+        /// The fields, and by how much.
+        counts: Vec<(String, u64)>,
+    },
     /// A member of a list is gone, and its place is remembered for readers that are past it.
     Retire {
         /// The list: the hash is called so, the set `<list>:all`, the memory `<list>:gone`.

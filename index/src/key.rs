@@ -20,10 +20,17 @@
 //! | `i` | entries of the event log |
 //! | `i:all`, `i:t:<trigger>`, `i:c:<conversation>` | their order |
 //! | `u:<day>`, `u:days` | usage of a day, and which days there are |
+//! | `e:open:running`, `e:open:waiting` | open events of all triggers |
+//! | `s:<span>:<slot>` | figures of a slot of time |
 //! | `p`, `p:all`, `p:gone` | contacts |
+//!
+//! `cue:{idx}:accepts:<span>:<slot>` is of no version and no generation: how long calls took is known to
+//! gateways only, which add it up there, and no log makes it again.
+
+use crate::pulse::{Span, slot};
 
 /// The version of the projection: count it up with every change of what [`crate::project`] makes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Whose generation counts.
 pub const GENERATION: &str = "gen";
@@ -41,6 +48,10 @@ pub const EVENTS: &str = "e";
 pub const ITEMS: &str = "i";
 /// Contacts.
 pub const CONTACTS: &str = "p";
+/// Figures of slots of time.
+pub const PULSE: &str = "s";
+/// What begins the keys of how long calls took.
+pub const ACCEPTS: &str = "cue:{idx}:accepts:";
 /// The days that have usage.
 pub const DAYS: &str = "u:days";
 
@@ -87,6 +98,21 @@ pub fn of_conversation(conversation: &str) -> String {
 /// The order of a trigger's events of one status.
 pub fn of_status(status: &str, trigger: &str) -> String {
     format!("{EVENTS}:s:{status}:{trigger}")
+}
+
+/// The open events of all triggers that have a status.
+pub fn open(status: &str) -> String {
+    format!("{EVENTS}:open:{status}")
+}
+
+/// The figures of a round.
+pub fn pulse(span: Span, round: i64) -> String {
+    format!("{PULSE}:{}:{}", span.name(), slot(round))
+}
+
+/// How long calls took in a round, behind [`ACCEPTS`].
+pub fn accepts(span: Span, round: i64) -> String {
+    format!("{}:{}", span.name(), slot(round))
 }
 
 /// The usage of a day.

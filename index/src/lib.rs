@@ -1,4 +1,4 @@
-//! Lists of what lies in the log: conversations, events, approvals, usage, contacts.
+//! Lists of what lies in the log: conversations, events, approvals, usage, contacts; and figures of the time.
 //!
 //! The log is the truth and the index is a copy in Redis that serves lists. It can be lost at any
 //! time: where it has got to stands inside it, so an index that is gone begins again by itself, and
@@ -8,6 +8,8 @@
 //! In reading order:
 //! - [`bound`]: how much is kept, read and searched;
 //! - [`entry`]: what is kept of a conversation, an event, a call that waits, and of the rest;
+//! - [`histogram`]: how long things took, counted in buckets: pure;
+//! - [`pulse`]: how it goes, in rings of slots: pure;
 //! - [`change`]: one change of the index;
 //! - [`project`]: records of the log in, changes out: pure;
 //! - [`key`]: where everything lies in Redis;
@@ -25,8 +27,10 @@ pub mod contact;
 pub mod entry;
 pub mod filter;
 pub mod follow;
+pub mod histogram;
 pub mod key;
 pub mod project;
+pub mod pulse;
 pub mod read;
 pub mod rebuild;
 pub mod search;

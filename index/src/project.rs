@@ -19,9 +19,12 @@ use crate::change::Change;
 use crate::entry::{self, Conversation, Event, State, Turn};
 use crate::key;
 
+mod beat;
 mod happening;
 mod pending;
 mod usage;
+
+use beat::Beat;
 
 /// A record as the log has it.
 #[derive(Debug, Clone)]
@@ -107,9 +110,9 @@ pub fn names(seen: &Seen) -> Names {
 
 /// Folds a batch.
 pub fn project(known: Known, batch: &[Seen]) -> Projected {
-    let mut fold = Fold { before: known.clone(), known, out: Projected::default() };
+    let mut fold = Fold { before: known.clone(), known, beat: Beat::default(), out: Projected::default() };
     for seen in batch {
-        fold.visit(seen);
+        fold.visit(seen, beat::took_us(seen));
     }
     fold.finish()
 }
@@ -118,11 +121,13 @@ pub fn project(known: Known, batch: &[Seen]) -> Projected {
 struct Fold {
     before: Known,
     known: Known,
+    beat: Beat,
     out: Projected,
 }
 
 impl Fold {
-    fn visit(&mut self, seen: &Seen) {
+    /// Takes a record, which ended something that took so long.
+    fn visit(&mut self, seen: &Seen, took_us: Option<u64>) {
         let Names { conversation, receipt, edited } = names(seen);
         if let (Some(edited), Some(ended)) = (edited, ending_of(seen)) {
             return self.lost(seen, (&conversation, &edited), &ended);
@@ -154,6 +159,8 @@ impl Fold {
         entry.state = Status::of(&seen.record).into();
         usage::add(&mut self.out.changes, entry, seen);
         let entry = entry.clone();
+        beat::arrived(&mut self.out.changes, seen, &receipt);
+        self.beat.add(seen, took_us);
         self.event(seen, &conversation, &receipt, entry.state);
         if seen.record.is_terminal() {
             self.known.ended.insert(receipt.clone());
@@ -175,7 +182,8 @@ impl Fold {
             }
             return;
         }
-        self.visit(ended);
+        // How long it took went with the record.
+        self.visit(ended, None);
         let settings = seen.record.edited().and_then(|edited| edited.settings.as_ref());
         if let (Some(settings), Some(entry)) = (settings, self.known.conversations.get_mut(conversation)) {
             describe(entry, settings, &seen.facts);
@@ -203,6 +211,10 @@ impl Fold {
         changes.push(Change::rank(key::of_trigger(key::EVENTS, trigger), event.received_at_ms, receipt));
         for open in [State::Running, State::Waiting].into_iter().filter(|open| *open != state) {
             changes.push(Change::unrank(key::of_status(open.name(), trigger), receipt));
+            changes.push(Change::unrank(key::open(open.name()), receipt));
+        }
+        if !state.is_final() {
+            changes.push(Change::rank(key::open(state.name()), event.received_at_ms, receipt));
         }
         if state != State::Completed {
             changes.push(Change::rank(key::of_status(state.name(), trigger), event.received_at_ms, receipt));
@@ -221,10 +233,13 @@ impl Fold {
             }
             Some(What::Erased(_)) => {
                 self.erased(id);
-                // Nobody is asked any more on behalf of a turn that went with it.
-                if seen.record.conversation.opening == seen.record.concerns()
-                    && let Some(turn) = self.known.turns.get_mut(receipt)
-                {
+                if seen.record.conversation.opening != seen.record.concerns() {
+                    return;
+                }
+                // A turn that went with it is not open any more, and nobody is asked on its behalf.
+                let open = [State::Running, State::Waiting].map(|state| Change::unrank(key::open(state.name()), receipt));
+                self.out.changes.extend(open);
+                if let Some(turn) = self.known.turns.get_mut(receipt) {
                     let before = std::mem::take(turn);
                     pending::waiting(&mut self.out.changes, receipt, (&before, turn), (id, &Conversation::default()));
                 }
@@ -264,6 +279,7 @@ impl Fold {
             changes.push(Change::put(key::CONVERSATIONS, id, entry::text(entry)));
         }
         pending::finish(&mut self.out.changes, &self.before.turns, &self.known.turns);
+        self.out.changes.extend(std::mem::take(&mut self.beat).changes());
         self.out.changes.push(Change::Trim);
         self.out
     }

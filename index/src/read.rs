@@ -17,10 +17,12 @@ use crate::key;
 use crate::store::{Source, Store};
 
 mod page;
+mod pulse;
 mod usage;
 
 pub use page::Error;
 use page::{Page, Row};
+pub use pulse::{Point, Pulse};
 pub use usage::{Day, Sums};
 
 /// The direction of a list.

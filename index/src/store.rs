@@ -16,12 +16,33 @@ use serde::de::DeserializeOwned;
 use crate::bound::{GONE_MAX, ITEMS_MAX, USAGE_DAYS_MAX};
 use crate::change::Change;
 use crate::entry::{Event, State};
+use crate::histogram::Histogram;
 use crate::key;
 use crate::project::{Known, Names};
+use crate::pulse::Span;
+
+/// Counts the pairs of fields and numbers that begin at `ARGV[from]`, in the slot of a round.
+macro_rules! tally {
+    () => {
+        r"
+local function tally(slot, round, from, pairs)
+  local had = tonumber(redis.call('HGET', slot, 'r') or '-1')
+  if had > round then return end
+  if had < round then
+    redis.call('DEL', slot)
+    redis.call('HSET', slot, 'r', round)
+  end
+  for at = from, from + 2 * pairs - 2, 2 do redis.call('HINCRBY', slot, ARGV[at], ARGV[at + 1]) end
+end
+"
+    };
+}
 
 /// `KEYS[1]` what all keys begin with; `ARGV` the generation, the name of the position, the position
 /// before and after, three bounds, the names of all statuses, then the changes. Answers 1 where they were applied.
-const APPLY: &str = r"
+const APPLY: &str = concat!(
+    tally!(),
+    r"
 local B = KEYS[1]
 local gen = redis.call('GET', B .. 'gen') or '0'
 if gen ~= ARGV[1] then return 0 end
@@ -50,6 +71,10 @@ while i <= #ARGV do
   elseif op == 'Z' then redis.call('ZADD', P .. a, b, c) i = i + 4
   elseif op == 'z' then redis.call('ZREM', P .. a, b) i = i + 3
   elseif op == 'C' then redis.call('HINCRBY', P .. a, b, c) i = i + 4
+  elseif op == 'S' then
+    local pairs = tonumber(ARGV[i + 4])
+    if c == '' or redis.call('HEXISTS', P .. 'e', c) == 0 then tally(P .. a, tonumber(b), i + 5, pairs) end
+    i = i + 5 + 2 * pairs
   elseif op == 'R' then
     local score = redis.call('ZSCORE', P .. a .. ':all', b)
     if score then
@@ -79,7 +104,22 @@ while i <= #ARGV do
 end
 redis.call('SET', P .. ARGV[2], ARGV[4])
 return 1
-";
+"
+);
+
+/// `KEYS[1]` what the keys of slots begin with; `ARGV` slots, each with its name, its round, how many pairs, and the pairs.
+const NOTE: &str = concat!(
+    tally!(),
+    r"
+local i = 1
+while i <= #ARGV do
+  local pairs = tonumber(ARGV[i + 2])
+  tally(KEYS[1] .. ARGV[i], tonumber(ARGV[i + 1]), i + 3, pairs)
+  i = i + 3 + 2 * pairs
+end
+return 1
+"
+);
 
 /// `KEYS[1]` as above; `ARGV` the names of position and goal, the position, the goal. Begins where nothing has begun.
 const BEGIN: &str = r"
@@ -241,6 +281,22 @@ impl Store {
         Ok(applied == 1)
     }
 
+    /// Adds how long calls took, to the slots that a time belongs to.
+    pub async fn note_accepts(&self, at_ms: i64, accepts: &Histogram) -> Result<(), Silent> {
+        let counts: Vec<_> = accepts.counts().collect();
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("EVAL").arg(NOTE).arg(1).arg(key::ACCEPTS);
+        for span in Span::ALL {
+            let round = span.round(at_ms);
+            pipeline.arg(key::accepts(span, round)).arg(round).arg(counts.len());
+            for (bucket, by) in &counts {
+                pipeline.arg(*bucket).arg(*by);
+            }
+        }
+        let (_,): (i64,) = self.redis.run(&pipeline).await?;
+        Ok(())
+    }
+
     /// Runs a script over what lies there.
     pub(crate) async fn call<T: redis::FromRedisValue>(
         &self,
@@ -267,6 +323,10 @@ fn push<'a>(command: &'a mut Pipeline, change: &Change) -> &'a mut Pipeline {
         Change::Rank { set, score, member } => command.arg("Z").arg(set).arg(*score).arg(member),
         Change::Unrank { set, member } => command.arg("z").arg(set).arg(member),
         Change::Count { hash, field, by } => command.arg("C").arg(hash).arg(field).arg(*by),
+        Change::Tally { slot, round, unless, counts } => {
+            command.arg("S").arg(slot).arg(*round).arg(unless.as_deref().unwrap_or_default()).arg(counts.len());
+            counts.iter().fold(command, |command, (field, by)| command.arg(field).arg(*by))
+        }
         Change::Retire { list, member } => command.arg("R").arg(list).arg(member),
         Change::Forget { conversation } => command.arg("F").arg(conversation),
         Change::Day { day } => command.arg("D").arg(*day),

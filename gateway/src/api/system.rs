@@ -90,11 +90,28 @@ async fn redis_version(call: &Call) -> Option<String> {
     line("valkey_version:").map(|version| format!("valkey {version}")).or_else(|| line("redis_version:"))
 }
 
-async fn index_of(call: &Call) -> Option<Value> {
+/// How far the index is behind the log; none where that cannot be said.
+pub(super) async fn index_of(call: &Call) -> Option<Value> {
     let progress = rebuild::progress(&call.door.client, &call.door.index).await.ok()?;
     let leader = index::follow::leader(&call.door.index).await.ok()?;
     let lag = progress.last.saturating_sub(progress.at);
     Some(json!({ "at": progress.at, "last": progress.last, "lag": lag, "complete": progress.is_complete, "leader": leader }))
+}
+
+/// How many workers have a card that has not run out; none where Redis does not say.
+pub(super) async fn living(call: &Call) -> Option<usize> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("ZREVRANGE").arg(CARDS).arg(0).arg(WORKERS_MAX - 1);
+    let (ids,) = call.door.redis.run::<(Vec<String>,)>(&pipeline).await.ok()?;
+    let mut pipeline = redis::pipe();
+    for worker in ids.iter().filter_map(|id| id.parse().ok()) {
+        pipeline.cmd("EXISTS").arg(card(&worker));
+    }
+    if pipeline.is_empty() {
+        return Some(0);
+    }
+    let found = call.door.redis.run::<Vec<bool>>(&pipeline).await.ok()?;
+    Some(found.into_iter().filter(|lives| *lives).count())
 }
 
 /// The workers that are known in Redis; what cannot be said is left out.

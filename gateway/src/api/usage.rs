@@ -153,7 +153,7 @@ fn shown(sums: Sums) -> Value {
 }
 
 /// Sums over all triggers are for those who see all of them.
-fn admit(call: &Call) -> Result<(), ApiError> {
+pub(super) fn admit(call: &Call) -> Result<(), ApiError> {
     if call.caller.is_limited() {
         return Err(ApiError::new(Code::TriggerForeign, "the token is limited to some triggers, and these are sums over all"));
     }

@@ -54,6 +54,7 @@ fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) ->
         limiter: Limiter::default(),
         seen: Seen::default(),
         last_use: LastUse::default(),
+        accepts: crate::accept::Accepts::default(),
         api_token: None,
         budget: Budget::new(1 << 20, 1 << 10),
         waits: Semaphore::new(1),

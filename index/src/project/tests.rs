@@ -12,6 +12,7 @@ use super::{Facts, Known, Projected, Seen, names, project};
 use crate::change::Change;
 use crate::entry::{Approval, Conversation, Event, Item, State, Turn};
 use crate::key;
+use crate::pulse::Span;
 
 /// An index in memory, after the words of [`Change`].
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +21,7 @@ struct Memory {
     sets: BTreeMap<String, BTreeMap<String, i64>>,
     counts: BTreeMap<(String, String), u64>,
     days: BTreeSet<i64>,
+    slots: BTreeMap<String, (i64, BTreeMap<String, u64>)>,
 }
 
 impl Memory {
@@ -34,6 +36,11 @@ impl Memory {
             }
             Change::Unrank { set, member } => self.unrank(set, member),
             Change::Count { hash, field, by } => *self.counts.entry((hash.clone(), field.clone())).or_default() += by,
+            Change::Tally { slot, round, unless, counts } => {
+                if unless.as_ref().is_none_or(|receipt| self.entry::<Event>(key::EVENTS, receipt).is_none()) {
+                    self.tally(slot, *round, counts);
+                }
+            }
             Change::Retire { list, member } => {
                 let score = self.sets.get(&key::all(list)).and_then(|set| set.get(member)).copied();
                 if let Some(score) = score {
@@ -53,6 +60,25 @@ impl Memory {
             }
             Change::Trim => {}
         }
+    }
+
+    fn tally(&mut self, slot: &str, round: i64, counts: &[(String, u64)]) {
+        let kept = self.slots.entry(slot.to_owned()).or_insert_with(|| (round, BTreeMap::new()));
+        if kept.0 < round {
+            *kept = (round, BTreeMap::new());
+        }
+        if kept.0 == round {
+            for (field, by) in counts {
+                *kept.1.entry(field.clone()).or_default() += by;
+            }
+        }
+    }
+
+    /// What a slot has, where it is of that round.
+    fn figures(&self, span: Span, at_ms: i64) -> BTreeMap<&str, u64> {
+        let round = span.round(at_ms);
+        let kept = self.slots.get(&key::pulse(span, round)).filter(|(kept, _)| *kept == round);
+        kept.into_iter().flat_map(|(_, counts)| counts).map(|(field, by)| (field.as_str(), *by)).collect()
     }
 
     fn drop(&mut self, hash: &str, field: &str) {
@@ -283,6 +309,77 @@ fn nothing_is_left_of_what_is_erased_but_its_place_and_the_sums() {
     assert_eq!(index.count("*|k"), 2);
 }
 
+/// A day in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A record of an event that was accepted then, stored so much later.
+fn at(seen: Seen, received_at_ms: i64, after_ms: i64) -> Seen {
+    Seen { at_ms: received_at_ms + after_ms, record: Record { received_at_ms, ..seen.record }, ..seen }
+}
+
+#[test]
+fn an_event_counts_when_it_was_accepted_and_its_turn_when_it_ended() {
+    let mut index = Memory::default();
+    // Accepted in the last second of a minute, ended in the next one.
+    let (accepted, minute) = (DAY_MS + 59_000, DAY_MS);
+    index.run(&[at(seen(1, "t.s", (1, 1), intents()), accepted, 500)]);
+    assert_eq!(index.figures(Span::Hour, minute), [("e", 1)].into());
+    index.run(&[at(seen(2, "t.s", (1, 1), completed("ada@example.com")), accepted, 2_000)]);
+    assert_eq!(index.figures(Span::Hour, minute), [("e", 1)].into());
+    // Two seconds lie in the bucket of 1.94 to 2.91 s.
+    let ended = [("c", 1), ("t", 14), ("25", 1)];
+    assert_eq!(index.figures(Span::Hour, minute + 60_000), ended.into());
+    for span in [Span::Day, Span::Week] {
+        assert_eq!(index.figures(span, accepted), ended.into_iter().chain([("e", 1)]).collect(), "{span:?}");
+    }
+}
+
+#[test]
+fn each_end_counts_as_what_it_was() {
+    let mut index = Memory::default();
+    let failed = |dead| Step::Failed(wire::Failed { dead, usage: usage(), ..wire::Failed::default() });
+    let steps = [
+        failed(false),
+        failed(true),
+        Step::Cancelled(wire::Cancelled::default()),
+        Step::Merged(wire::Merged::default()),
+        Step::Noted(wire::Noted { input: Some(input("")) }),
+    ];
+    let records = steps.into_iter().zip(1..).map(|(step, seq)| at(seen(seq, "t.s", (seq, seq), step), DAY_MS, 0));
+    index.run(&records.collect::<Vec<_>>());
+    // What took less than a millisecond stands for half of one; what was noted is no turn.
+    let expected = [("e", 4), ("f", 2), ("d", 1), ("x", 1), ("c", 1), ("t", 28), ("4", 4)];
+    assert_eq!(index.figures(Span::Hour, DAY_MS), expected.into());
+}
+
+#[test]
+fn open_events_are_known_over_all_triggers() {
+    let mut index = Memory::default();
+    index.run(&[seen(1, "t.s", (1, 1), intents()), seen(2, "other.s", (1, 1), intents())]);
+    index.run(&[seen(3, "other.s", (1, 1), Step::Suspended(wire::Suspended::default()))]);
+    assert_eq!(index.members("e:open:running"), ["evt.t.s.00000001.1"]);
+    assert_eq!(index.members("e:open:waiting"), ["evt.other.s.00000001.1"]);
+    index.run(&[seen(4, "t.s", (1, 1), completed("")), seen(5, "other.s", (1, 1), completed(""))]);
+    assert!(index.members("e:open:running").is_empty() && index.members("e:open:waiting").is_empty(), "{index:?}");
+}
+
+#[test]
+fn counts_of_a_round_that_the_ring_has_passed_are_left_out() {
+    let mut index = Memory::default();
+    let ended = |seq, at_ms| at(seen(seq, "t.s", (seq, seq), completed("")), at_ms, 0);
+    index.run(&[ended(1, 9 * DAY_MS), ended(2, DAY_MS), ended(3, 9 * DAY_MS)]);
+    let (week, hour) = (index.figures(Span::Week, 9 * DAY_MS), index.figures(Span::Hour, 9 * DAY_MS));
+    assert_eq!((week["c"], hour["c"], index.figures(Span::Week, DAY_MS).len()), (2, 2, 0), "{index:?}");
+}
+
+#[test]
+fn a_turn_whose_record_was_replaced_has_no_latency_after_a_rebuild() {
+    let edited = wire::Edited { of: 1, event: 1, at_ms: DAY_MS, usage: usage(), status: "completed".into(), ..wire::Edited::default() };
+    let mut rebuilt = Memory::default();
+    rebuilt.build(&[seen(2, "t.s", (1, 1), changed(1, What::Edited(edited)))], 2);
+    assert_eq!(rebuilt.figures(Span::Hour, DAY_MS), [("e", 1), ("c", 1), ("t", 14)].into());
+}
+
 #[test]
 fn a_direct_call_is_no_event_of_a_trigger() {
     let mut index = Memory::default();
@@ -307,12 +404,12 @@ fn any_step(opening: u64) -> impl Strategy<Value = Step> {
 }
 
 fn any_log() -> impl Strategy<Value = Vec<Seen>> {
-    let one = (0..3_u8, 1..4_u64, 0..3_u64).prop_flat_map(|(session, opening, more)| {
-        any_step(opening).prop_map(move |step| (format!("t.s{session}"), (opening, opening + more), step))
+    let one = (0..3_u8, 1..4_u64, 0..3_u64, 0..70_i64).prop_flat_map(|(session, opening, more, minute)| {
+        any_step(opening).prop_map(move |step| (format!("t.s{session}"), (opening, opening + more), step, minute))
     });
     proptest::collection::vec(one, 1..40).prop_map(|steps| {
         let numbered = steps.into_iter().zip(1..);
-        numbered.map(|((session, about, step), seq)| seen(seq, &session, about, step)).collect()
+        numbered.map(|((session, about, step, minute), seq)| at(seen(seq, &session, about, step), minute * 60_000, 7)).collect()
     })
 }
 

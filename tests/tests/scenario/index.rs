@@ -125,7 +125,7 @@ async fn an_index_that_is_wiped_or_dropped_is_made_again_as_it_was() {
     let asked = Reindex::try_parse_from(["reindex", "--nats", &nats, "--redis", &redis, "--timeout", "20s"]).unwrap();
     cuepoint::command::reindex::run(&asked.options).await.unwrap();
     assert_eq!(all(&system).await, before, "after cuepoint reindex");
-    let old: Vec<String> = system.view().redis(&["KEYS", "cue:{idx}:1:0:*"]).await.unwrap();
+    let old: Vec<String> = system.view().redis(&["KEYS", "cue:{idx}:2:0:*"]).await.unwrap();
     assert!(old.is_empty(), "the dropped index is swept: {old:?}");
     // A second indexer at the same time changes nothing either.
     system.start_worker(Setup::here()).await;

@@ -28,6 +28,7 @@ mod lean;
 mod live;
 mod order;
 mod outbox;
+mod overview;
 mod peer;
 mod phantom;
 mod pin;
