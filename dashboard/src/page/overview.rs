@@ -87,7 +87,7 @@ async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
             (tiles(&told))
         }
         div data-region="charts" { (charts(&visit, &told, span == "7d")) }
-        section.stack { h2 { "Latest conversations" } div data-region="latest" { (conversation::latest(&visit).await?) } }
+        section.section { h2 { "Latest conversations" } div data-region="latest" { (conversation::latest(&visit).await?) } }
     };
     Ok(Page::new("Overview", body).live(live::ALL).answer(&visit))
 }
@@ -110,7 +110,7 @@ fn tiles(told: &Overview) -> Markup {
         div.tiles {
             (tile("Backlog", &number::count(now.backlog), None))
             (tile("Running", &or_dash(now.running), Some("/ui/conversations?status=running")))
-            (tile("Waiting for somebody", &waiting, Some("/ui/approvals")))
+            (tile("Waiting", &waiting, Some("/ui/approvals")))
             (tile("Dead letters", &number::count(now.dead), Some("/ui/dead")))
             (tile("Workers", &or_dash(now.workers), Some("/ui/system")))
             (tile("Events", &or_dash(total.map(|total| total.events)), None))
@@ -129,7 +129,7 @@ fn tile(name: &str, figure: &str, path: Option<&str>) -> Markup {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a latency in milliseconds is small and not negative")]
 fn millis(ms: f64) -> String {
-    if ms < 10.0 { format!("{ms:.1} ms") } else { number::duration(ms.round() as u64) }
+    if ms > 0.0 && ms < 10.0 { format!("{ms:.1} ms") } else { number::duration(ms.round() as u64) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a chart is read to three digits")]

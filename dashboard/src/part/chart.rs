@@ -59,7 +59,8 @@ fn rounded(number: f64) -> String {
 /// Bars, the second value standing on the first.
 pub(crate) fn bars(legend: Legend<'_>, points: &[Point]) -> Markup {
     let sum = |point: &Point| point.low.unwrap_or_default() + point.high.unwrap_or_default();
-    let most = ceiling(points.iter().map(sum).fold(0.0, f64::max));
+    // What is counted is whole, and so is the middle of the scale.
+    let most = ceiling(points.iter().map(sum).fold(2.0, f64::max));
     let wide = (left(1, points.len()) - LEFT - 1.5).clamp(1.0, 14.0);
     let bar = |index: usize, from: f64, value: f64, class: &str| {
         let tall = height(value, most);

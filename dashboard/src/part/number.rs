@@ -19,10 +19,15 @@ pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
-        3_600_000..86_400_000 => format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
-        _ => format!("{} d {} h", ms / 86_400_000, ms % 86_400_000 / 3_600_000),
+        60_000..3_600_000 => two((ms / 60_000, "min"), (ms % 60_000 / 1_000, "s")),
+        3_600_000..86_400_000 => two((ms / 3_600_000, "h"), (ms % 3_600_000 / 60_000, "min")),
+        _ => two((ms / 86_400_000, "d"), (ms % 86_400_000 / 3_600_000, "h")),
     }
+}
+
+/// An amount in two units; the smaller is left out where there is none of it.
+fn two((count, unit): (u64, &str), (rest, smaller): (u64, &str)) -> String {
+    if rest == 0 { format!("{count} {unit}") } else { format!("{count} {unit} {rest} {smaller}") }
 }
 
 /// A size, of bytes.
@@ -50,7 +55,10 @@ mod tests {
     #[test]
     fn amounts_are_short() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]);
-        assert_eq!([7, 1_940, 61_000, 3_660_000, 90_000_000].map(duration), ["7 ms", "1.9 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+        assert_eq!(
+            [7, 1_940, 60_000, 61_000, 3_660_000, 90_000_000].map(duration),
+            ["7 ms", "1.9 s", "1 min", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+        );
         assert_eq!([7, 1_536, 3 << 30].map(bytes), ["7 B", "1.5 KiB", "3.0 GiB"]);
         assert_eq!([0, 1_250, 12_345_678].map(cost), ["$0.0000", "$0.0012", "$12.34"]);
     }
