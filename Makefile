@@ -51,7 +51,7 @@ check: tools
 	tests/buf/renumbered.sh
 	cargo deny --log-level error check bans licenses sources
 
-bench: tools
+bench: tools peers
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 

@@ -12,6 +12,7 @@ mod fair;
 mod growth;
 mod latency;
 mod list;
+mod page;
 mod pair;
 mod recovery;
 
@@ -36,6 +37,8 @@ pub(crate) enum Part {
     Growth,
     /// How long lists take with many triggers and conversations.
     List,
+    /// How long pages of the dashboard take with many conversations.
+    Page,
     /// How soon another worker goes on.
     Recovery,
 }
@@ -58,6 +61,7 @@ impl Part {
             Self::Fair => fair::run(rounds, report).await,
             Self::Growth => growth::run(rounds, report).await,
             Self::List => list::run(rounds, report).await,
+            Self::Page => page::run(rounds, report).await,
             Self::Recovery => recovery::run(rounds, report).await,
         }
     }

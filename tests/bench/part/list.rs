@@ -22,26 +22,17 @@ use crate::stage::Stage;
 const TRIGGERS: u64 = 10_000;
 const CONVERSATIONS: u64 = 100_000;
 const REQUESTS: usize = 400;
-const TOKEN: &str = "the-token-of-the-benchmark";
-const DEADLINE: Duration = Duration::from_mins(5);
+pub(super) const TOKEN: &str = "the-token-of-the-benchmark";
+pub(super) const DEADLINE: Duration = Duration::from_mins(5);
 
 pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::open(0).await?;
-    fill::triggers(&stage.context, TRIGGERS).await?;
-    fill::conversations(&stage.context, CONVERSATIONS, TRIGGERS).await?;
+    fill(&stage).await?;
     let redis = Arc::new(Redis::new(&config::Redis { url: stage.redis.url() })?);
     let store = Store::new(Arc::clone(&redis));
     let (before, since) = (used(&redis).await?, Instant::now());
     let indexer = stage.indexer()?;
-    loop {
-        // A machine under load answers late at times; what counts is the end.
-        let progress = rebuild::progress(&stage.client, &store).await;
-        if progress.as_ref().is_ok_and(|progress| progress.is_complete && progress.at >= CONVERSATIONS) {
-            break;
-        }
-        anyhow::ensure!(since.elapsed() < DEADLINE, "the index is not made: {progress:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    indexed(&stage, &store).await?;
     let took = since.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let count = CONVERSATIONS as f64;
@@ -53,11 +44,7 @@ pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()
     for _ in 0..rounds {
         let since = Instant::now();
         let (gateway, address) = stage.list_gateway(TOKEN)?;
-        let ready = format!("http://{address}/readyz");
-        while !http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            anyhow::ensure!(since.elapsed() < DEADLINE, "the gateway is not ready");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        ready(&http, &format!("http://{address}")).await?;
         starts.push(since.elapsed().as_secs_f64());
         ours.push(lists(&http, &format!("http://{address}/v1/conversation/list")).await?);
         sizes.push(memory_mib(gateway.pid()));
@@ -70,6 +57,36 @@ pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()
     report.goal("list of 100 conversations, p99", "ms", median(&ours), Bar::AtMost(20.0));
     report.show("bare read of 100 ids and entries from Redis, p99", "ms", median(&bare));
     stage.close().await
+}
+
+/// Puts triggers and conversations into the streams.
+pub(super) async fn fill(stage: &Stage) -> anyhow::Result<()> {
+    fill::triggers(&stage.context, TRIGGERS).await?;
+    fill::conversations(&stage.context, CONVERSATIONS, TRIGGERS).await
+}
+
+/// Waits until all of them stand in the index.
+pub(super) async fn indexed(stage: &Stage, store: &Store) -> anyhow::Result<()> {
+    let since = Instant::now();
+    loop {
+        // A machine under load answers late at times; what counts is the end.
+        let progress = rebuild::progress(&stage.client, store).await;
+        if progress.as_ref().is_ok_and(|progress| progress.is_complete && progress.at >= CONVERSATIONS) {
+            return Ok(());
+        }
+        anyhow::ensure!(since.elapsed() < DEADLINE, "the index is not made: {progress:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until a gateway is ready.
+pub(super) async fn ready(http: &reqwest::Client, url: &str) -> anyhow::Result<()> {
+    let (since, ready) = (Instant::now(), format!("{url}/readyz"));
+    while !http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        anyhow::ensure!(since.elapsed() < DEADLINE, "the gateway is not ready");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
 }
 
 async fn used(redis: &Redis) -> anyhow::Result<f64> {

@@ -4,22 +4,28 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 
 use super::command_line::{self, CommandLine};
 
-/// The script that runs a suite.
-const RUNNER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/run.mjs");
+/// Where the scripts are.
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser");
 /// What its last line ends with when every step of the suite ran and passed.
 const PASSED: &str = ": all steps passed";
 /// How long all of a suite may take.
 const RUN_DEADLINE: Duration = Duration::from_mins(2);
 
+/// A script of `tests/browser`, with its arguments.
+pub fn script(name: &str, arguments: &[&str]) -> Command {
+    // Asked for here, so that what is missing is said in the words of the other peers.
+    command_line::installed("peers/browser/stamp");
+    CommandLine::script(&format!("{SCRIPTS}/{name}")).with(arguments.iter().copied()).command()
+}
+
 /// Runs a suite of `tests/browser/suite` against a gateway, and prints what it says as it goes; whether all of it passed.
 #[expect(clippy::print_stdout, reason = "a test keeps what is printed, and shows it where it fails")]
 pub async fn run(suite: &str, url: &str, token: &str) -> bool {
-    // Asked for here, so that what is missing is said in the words of the other peers.
-    command_line::installed("peers/browser/stamp");
-    let mut command = CommandLine::script(RUNNER).with([suite]).command();
+    let mut command = script("run.mjs", &[suite]);
     command.env("CUEPOINT_URL", url).env("CUEPOINT_TOKEN", token);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("node can be run");
     let mut lines = BufReader::new(child.stdout.take().expect("the output is piped")).lines();
