@@ -1,0 +1,134 @@
+//! An ability, done once to see what comes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::function::plain;
+use super::{Ability, address, argument, call, fetch, side};
+use crate::api::Failure;
+use crate::frame::{self, Page};
+use crate::page::skillset::Skillset;
+use crate::part::field::{self, Field};
+use crate::part::{badge, code, empty, number};
+use crate::path;
+use crate::visit::Visit;
+
+/// What came of a call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Outcome {
+    result: Option<Value>,
+    error: Option<Value>,
+    messages: Vec<Value>,
+}
+
+pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let (skillset, ability) = fetch(&visit).await?;
+    Ok(page(&visit, (&skillset, &ability), &Markup::default(), None).answer(&visit))
+}
+
+pub(super) async fn execute(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let (skillset, ability) = fetch(&visit).await?;
+    let schema = ability.offer.function.as_ref().map_or(&Value::Null, |function| &function.parameters);
+    let begun = Instant::now();
+    let done: Result<Outcome, Failure> = match argument::read(schema, &visit.form) {
+        Ok(arguments) => {
+            let contact = Some(visit.form.word("contactId")).filter(|contact| !contact.is_empty());
+            let body = json!({ "input": arguments.to_string(), "contactId": contact });
+            visit.post(&call(&skillset.id, &ability.id, "execute"), &body).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let (shown, failure) = match &done {
+        Ok(outcome) => (came(outcome, begun.elapsed()), None),
+        Err(failure) => (Markup::default(), Some(failure)),
+    };
+    let status = failure.map_or(StatusCode::OK, |failure| failure.status);
+    Ok(page(&visit, (&skillset, &ability), &shown, failure).refused(status).answer(&visit))
+}
+
+fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Markup, failure: Option<&Failure>) -> Page {
+    let home = address(&skillset.id, &ability.id);
+    let body = match (&ability.offer.function, skillset.state.as_str(), ability.state.as_str()) {
+        _ if !visit.operates() => {
+            empty::tell("Your token may not run abilities", &html! { "A token of scope " code { "operate" } " may." })
+        }
+        (_, "disabled", _) => empty::tell("The skillset is disabled", &html! { "Enable it to run what is in it." }),
+        (_, _, "disabled") => empty::tell("The ability is disabled", &html! { a href={ (home) "#state" } { "Enable it" } " to run it." }),
+        (None, ..) => empty::tell(
+            "This cannot be run by itself",
+            &html! { "The model is offered no function of it. " a href={ (home) "#function" } { "Why" } },
+        ),
+        (Some(function), ..) => {
+            let names = argument::names(&function.parameters);
+            let names: Vec<&str> = names.iter().map(String::as_str).chain(["contactId"]).collect();
+            html! {
+                form.form method="post" action={ (home) "/run" } {
+                    (frame::word(visit))
+                    (field::fault(failure, &names))
+                    section.card {
+                        h2 { "Run it once" }
+                        p { "This does what the ability does, with its secret: what it calls, sends or changes outside is called, sent and changed. It waits up to a minute for the outcome." }
+                        br;
+                        (argument::fields(&function.parameters, &visit.form, failure))
+                        details.hint open[!visit.form.word("contactId").is_empty()] {
+                            summary { "Run it for a contact" }
+                            (Field::new("contactId", "Contact", failure).hint("The id of a contact; left empty, it is done for nobody.").line(visit.form.word("contactId")))
+                        }
+                        p.foot { button.primary type="submit" { "Run" } }
+                    }
+                }
+                (shown)
+            }
+        }
+    };
+    side(visit, (skillset, ability), &body)
+}
+
+/// What came of a call, in how long.
+fn came(outcome: &Outcome, took: Duration) -> Markup {
+    let status = if outcome.error.is_some() { "failed" } else { "completed" };
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let event = outcome.messages.iter().find_map(|message| message.pointer("/meta/event").and_then(Value::as_str));
+    html! {
+        section.card.form #outcome role="status" {
+            header { h2 { "What came of it" } span { (badge::status(status)) " " span.muted { "in " (number::duration(took_ms)) } } }
+            @if let Some(error) = &outcome.error { p.fault { (plain(error)) } }
+            @if let Some(result) = &outcome.result { (code::block("Result", &result.as_str().map_or_else(|| serde_json::to_string_pretty(result).unwrap_or_default(), str::to_owned))) }
+            @if outcome.result.is_none() && outcome.error.is_none() { p.muted { "It came to nothing." } }
+            @if let Some(event) = event { br; p { a href={ "/ui/events/" (path::part(event)) } { "Its record" } } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{Outcome, came};
+
+    #[test]
+    fn an_outcome_is_told_whatever_it_is() {
+        let shown = |outcome| came(&serde_json::from_value::<Outcome>(outcome).unwrap(), Duration::from_millis(1_900)).into_string();
+        let result = shown(json!({ "result": { "a": "<b>" }, "messages": [{ "meta": { "event": "evt.a.b" } }] }));
+        assert!(
+            result.contains("completed")
+                && result.contains("1.9 s")
+                && result.contains("&lt;b&gt;")
+                && result.contains("/ui/events/evt.a.b"),
+            "{result}"
+        );
+        let error = shown(json!({ "error": "Status code: 503" }));
+        assert!(error.contains("failed") && error.contains("Status code: 503"), "{error}");
+        assert!(shown(json!({})).contains("It came to nothing."));
+    }
+}
