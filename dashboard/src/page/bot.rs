@@ -63,6 +63,11 @@ impl Bot {
         if self.name.is_empty() { &self.id } else { &self.name }
     }
 
+    /// The file that keeps it.
+    fn file(&self) -> &str {
+        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
+    }
+
     /// Whether the API lets it be changed: what a file keeps is changed there.
     fn is_changed_here(&self) -> bool {
         self.managed_by == "api"

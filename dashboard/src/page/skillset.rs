@@ -44,7 +44,7 @@ pub(super) struct Skillset {
     alias: Option<String>,
     meta: Map<String, Value>,
     pub(super) state: String,
-    pub(super) managed_by: String,
+    managed_by: String,
     created_at: i64,
     updated_at: i64,
     revision: u64,
@@ -53,6 +53,11 @@ pub(super) struct Skillset {
 impl Skillset {
     pub(super) fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
+    }
+
+    /// The file that keeps it.
+    pub(super) fn file(&self) -> &str {
+        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
     }
 
     /// Whether the API lets it be changed: what a file keeps is changed there.

@@ -139,7 +139,7 @@ impl<'a> Field<'a> {
         let rows = u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(2).clamp(10, 40);
         self.around(&html! {
             div.numbered {
-                pre aria-hidden="true" { @for number in 1..=lines + SPARE_LINES { (number) "\n" } }
+                div aria-hidden="true" { @for _ in 0..lines + SPARE_LINES { i {} } }
                 textarea.source id=(self.name) name=(self.name) rows=(rows) spellcheck="false" wrap="off" aria-describedby=[self.described()]
                     aria-invalid=[self.invalid()] { "\n" (value) }
             }

@@ -118,12 +118,12 @@ async fn new_page(visit: &Visit, skillset: &Skillset, form: &Form, (templates, o
     let body = if let Some(kept) = unchangeable(visit, skillset) {
         kept
     } else {
-        html! {
+        html! { div.stack {
             @if !templates.is_empty() { (beginnings(visit, &action, templates)) }
             (checked(outcome))
             (fields(visit, form, (&action, "Create ability"), outcome.and_then(Outcome::failure)).await)
             @if let Some(Outcome::Checked(offer)) = outcome { (function::card("What the model would be offered", offer)) }
-        }
+        } }
     };
     below(skillset, "New ability", body)
 }
@@ -145,10 +145,10 @@ fn beginnings(visit: &Visit, action: &str, templates: &[Template]) -> Markup {
 async fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), form: &Form, outcome: Option<&Outcome>) -> Page {
     let home = address(&skillset.id, &ability.id);
     let body = if let Some(kept) = unchangeable(visit, skillset) {
-        html! { (kept) br; (read(visit, ability)) (function::card("What the model is offered", &ability.offer)) }
+        html! { div.stack { (kept) (read(visit, ability)) (function::card("What the model is offered", &ability.offer)) } }
     } else {
         let meaning = "Bots that use the skillset are not offered it any more.";
-        html! {
+        html! { div.stack {
             (checked(outcome))
             (fields(visit, form, (&home, "Save"), outcome.and_then(Outcome::failure)).await)
             @match outcome {
@@ -156,7 +156,7 @@ async fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), form: &
                 _ => (function::card("What the model is offered, as it was saved", &ability.offer)),
             }
             section.card.form { header { h2 { "Delete this ability" } (deed::confirmed(visit, &format!("{home}/delete"), "Delete", meaning, &[])) } p.muted { (meaning) } }
-        }
+        } }
     };
     side(visit, (skillset, ability), &body)
 }
@@ -175,7 +175,7 @@ fn checked(outcome: Option<&Outcome>) -> Markup {
 fn unchangeable(visit: &Visit, skillset: &Skillset) -> Option<Markup> {
     if !skillset.is_changed_here() {
         let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        return Some(empty::tell(&format!("This skillset is kept by the file {}", skillset.managed_by), &next));
+        return Some(empty::tell(&format!("This skillset is kept by the file {}", skillset.file()), &next));
     }
     let next = html! { "A token of scope " code { "operate" } " may." };
     (!visit.operates()).then(|| empty::tell("Your token may not change abilities", &next))

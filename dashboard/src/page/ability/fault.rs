@@ -1,5 +1,7 @@
 //! What is wrong with an instruction, shown where it stands.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use crate::api::Failure;
@@ -53,7 +55,10 @@ impl Told {
 
     /// The lines of an instruction that are at fault, each with a mark below its place.
     pub(super) fn excerpts(&self, source: &str) -> Markup {
-        html! { @for fault in &self.faults { (excerpt(source, fault)) } }
+        let lines: BTreeSet<usize> = self.faults.iter().map(|fault| fault.line).collect();
+        let columns = |line: usize| self.faults.iter().filter(|fault| fault.line == line).map(|fault| fault.column).collect();
+        let places: Vec<(usize, Vec<usize>)> = lines.into_iter().map(|line| (line, columns(line))).collect();
+        html! { @for (line, columns) in &places { (excerpt(source, *line, columns)) } }
     }
 }
 
@@ -91,10 +96,10 @@ struct Shown {
     is_faulty: bool,
 }
 
-fn excerpt(source: &str, fault: &Fault) -> Markup {
+fn excerpt(source: &str, line: usize, columns: &[usize]) -> Markup {
     html! {
-        pre.excerpt tabindex="0" aria-label={ "Line " (fault.line) " of the instruction" } {
-            @for shown in lines(source, fault) {
+        pre.excerpt tabindex="0" aria-label={ "Line " (line) " of the instruction" } {
+            @for shown in lines(source, line, columns) {
                 @if shown.is_faulty { span.faulty { (shown.gutter) (shown.text) } } @else { (shown.gutter) (shown.text) }
                 "\n"
             }
@@ -102,23 +107,40 @@ fn excerpt(source: &str, fault: &Fault) -> Markup {
     }
 }
 
-/// The lines around a fault, and one with a caret below it.
-fn lines(source: &str, fault: &Fault) -> Vec<Shown> {
-    let (first, last) = (fault.line.saturating_sub(LINES_BEFORE).max(1), fault.line.saturating_add(LINES_AFTER));
-    let before = fault.column.saturating_sub(1);
+/// The lines around a faulty one, and below that one a line with a caret at each place.
+fn lines(source: &str, faulty: usize, columns: &[usize]) -> Vec<Shown> {
+    let (first, last) = (faulty.saturating_sub(LINES_BEFORE).max(1), faulty.saturating_add(LINES_AFTER));
+    let before = columns.iter().min().map_or(0, |column| column.saturating_sub(1));
     let cut = if before > LINE_CHARS_MAX.saturating_sub(LEAD_CHARS) { before.saturating_sub(LEAD_CHARS) } else { 0 };
     let width = last.to_string().len();
     let mut all = Vec::new();
     for (index, line) in source.split('\n').enumerate().skip(first - 1).take(last - first + 1) {
-        let (number, is_faulty) = (index + 1, index + 1 == fault.line);
+        let (number, is_faulty) = (index + 1, index + 1 == faulty);
         let text: String = line.trim_end_matches('\r').chars().skip(cut).take(LINE_CHARS_MAX).map(visible).collect();
-        let pad: String = text.chars().chain(std::iter::repeat(' ')).take(before - cut).map(|c| if c == '\t' { c } else { ' ' }).collect();
+        let marks = is_faulty.then(|| carets(&text, cut, columns));
         all.push(Shown { gutter: format!("{number:>width$} | "), text, is_faulty });
-        if is_faulty {
-            all.push(Shown { gutter: format!("{:>width$} | ", ""), text: format!("{pad}^"), is_faulty });
-        }
+        all.extend(marks.map(|text| Shown { gutter: format!("{:>width$} | ", ""), text, is_faulty }));
     }
     all
+}
+
+/// A caret below each column of a text that begins behind `cut` characters of its line.
+fn carets(text: &str, cut: usize, columns: &[usize]) -> String {
+    let places: BTreeSet<usize> =
+        columns.iter().filter_map(|column| column.checked_sub(cut + 1)).filter(|place| *place <= LINE_CHARS_MAX).collect();
+    let end = places.last().map_or(0, |last| last + 1);
+    let below = text.chars().chain(std::iter::repeat(' ')).take(end).enumerate();
+    below
+        .map(|(place, above)| {
+            if places.contains(&place) {
+                '^'
+            } else if above == '\t' {
+                '\t'
+            } else {
+                ' '
+            }
+        })
+        .collect()
 }
 
 /// A character that moves nothing but what stands behind it.
@@ -130,7 +152,7 @@ fn visible(c: char) -> char {
 mod tests {
     use axum::http::StatusCode;
 
-    use super::{Fault, Told, lines};
+    use super::{Told, lines};
     use crate::api::Failure;
 
     const MESSAGE: &str = "name must not be empty; instruction:\nline 2, column 7: no end\n  |\n2 | GET $[x\n  |     ^^^\n  = write `]`\n\nline 3, column 1: too much\n  |\n3 | ```\n  | ^";
@@ -149,15 +171,16 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_stands_below_the_place() {
-        let fault = |line, column| Fault { line, column, message: String::new(), help: String::new() };
-        let shown = |source: &str, fault| lines(source, &fault).into_iter().map(|one| one.gutter + &one.text).collect::<Vec<_>>();
-        assert_eq!(shown("a\nb\n\tcö$x\nd\ne", fault(3, 4)), ["1 | a", "2 | b", "3 | \tcö$x", "  | \t  ^", "4 | d"]);
-        assert_eq!(shown("", fault(1, 1)), ["1 | ", "  | ^"]);
-        assert_eq!(shown("ab", fault(1, 9)), ["1 | ab", "  |         ^"]);
-        assert_eq!(shown("a\u{7}b", fault(1, 1)), ["1 | a\u{fffd}b", "  | ^"]);
-        assert_eq!(shown("a", fault(7, 1)), [""; 0]);
-        let long = shown(&format!("{}X{}", "a".repeat(500), "b".repeat(500)), fault(1, 501));
+    fn carets_stand_below_their_places() {
+        let shown = |source: &str, line, columns: &[usize]| {
+            lines(source, line, columns).into_iter().map(|one| one.gutter + &one.text).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("a\nb\n\tcö$x\nd\ne", 3, &[4]), ["1 | a", "2 | b", "3 | \tcö$x", "  | \t  ^", "4 | d"]);
+        assert_eq!(shown("", 1, &[1]), ["1 | ", "  | ^"]);
+        assert_eq!(shown("abc", 1, &[9, 2, 2]), ["1 | abc", "  |  ^      ^"]);
+        assert_eq!(shown("a\u{7}b", 1, &[1]), ["1 | a\u{fffd}b", "  | ^"]);
+        assert_eq!(shown("a", 7, &[1]), [""; 0]);
+        let long = shown(&format!("{}X{}", "a".repeat(500), "b".repeat(500)), 1, &[501, 999]);
         assert_eq!(long[0].find('X'), long[1].find('^'));
     }
 

@@ -135,10 +135,8 @@ pub(super) async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &
             section.card {
                 h2 { "When it may" }
                 (field("state", "State").choice(form.word("state"), &STATES))
-                div.pair {
-                    (field("approval", "Approval").choice(form.word("approval"), &APPROVALS))
-                    (field("doubt", "A call that a crash left unknown").choice(form.word("doubt"), &DOUBTS))
-                }
+                (field("approval", "Approval").choice(form.word("approval"), &APPROVALS))
+                (field("doubt", "A call that a crash left unknown").choice(form.word("doubt"), &DOUBTS))
             }
             details.card open[is_wrong_below || is_said] {
                 summary { "Limits, addresses and notes" }
@@ -151,8 +149,8 @@ pub(super) async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &
             p.foot {
                 button.primary type="submit" name="deed" value="save" { (label) }
                 button type="submit" name="deed" value="check" { "Check" }
+                span.hint { "Check tells what is wrong and what the model would be offered, and keeps nothing." }
             }
-            p.hint { "Check tells what is wrong, and what the model would be offered, and keeps nothing." }
         }
     }
 }

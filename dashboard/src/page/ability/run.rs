@@ -14,10 +14,10 @@ use super::function::plain;
 use super::{Ability, address, argument, call, fetch, side};
 use crate::api::Failure;
 use crate::frame::{self, Page};
+use crate::page::conversation;
 use crate::page::skillset::Skillset;
 use crate::part::field::{self, Field};
 use crate::part::{badge, code, empty, number};
-use crate::path;
 use crate::visit::Visit;
 
 /// What came of a call.
@@ -69,7 +69,7 @@ fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Marku
         (Some(function), ..) => {
             let names = argument::names(&function.parameters);
             let names: Vec<&str> = names.iter().map(String::as_str).chain(["contactId"]).collect();
-            html! {
+            html! { div.stack {
                 form.form method="post" action={ (home) "/run" } {
                     (frame::word(visit))
                     (field::fault(failure, &names))
@@ -86,7 +86,7 @@ fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Marku
                     }
                 }
                 (shown)
-            }
+            } }
         }
     };
     side(visit, (skillset, ability), &body)
@@ -96,14 +96,15 @@ fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Marku
 fn came(outcome: &Outcome, took: Duration) -> Markup {
     let status = if outcome.error.is_some() { "failed" } else { "completed" };
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let event = outcome.messages.iter().find_map(|message| message.pointer("/meta/event").and_then(Value::as_str));
+    // It was an event in a session of its own, so its conversation is called as it is.
+    let receipt = outcome.messages.iter().find_map(|message| message.pointer("/meta/event")?.as_str()?.strip_prefix("evt."));
     html! {
         section.card.form #outcome role="status" {
             header { h2 { "What came of it" } span { (badge::status(status)) " " span.muted { "in " (number::duration(took_ms)) } } }
             @if let Some(error) = &outcome.error { p.fault { (plain(error)) } }
             @if let Some(result) = &outcome.result { (code::block("Result", &result.as_str().map_or_else(|| serde_json::to_string_pretty(result).unwrap_or_default(), str::to_owned))) }
             @if outcome.result.is_none() && outcome.error.is_none() { p.muted { "It came to nothing." } }
-            @if let Some(event) = event { br; p { a href={ "/ui/events/" (path::part(event)) } { "Its record" } } }
+            @if let Some(receipt) = receipt { br; p { a href=(conversation::address(&format!("cnv.{receipt}"))) { "Its record" } } }
         }
     }
 }
@@ -124,7 +125,7 @@ mod tests {
             result.contains("completed")
                 && result.contains("1.9 s")
                 && result.contains("&lt;b&gt;")
-                && result.contains("/ui/events/evt.a.b"),
+                && result.contains("/ui/conversations/cnv.a.b"),
             "{result}"
         );
         let error = shown(json!({ "error": "Status code: 503" }));

@@ -83,14 +83,14 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 async fn page(visit: &Visit, bot: &Bot, form: &Form, failure: Option<&Failure>) -> Page {
     let body = if !bot.is_changed_here() {
         let next = html! { "Change it there, and apply the file again; or clone it, and change the clone here." };
-        empty::tell(&format!("This bot is kept by the file {}", bot.managed_by), &next)
+        empty::tell(&format!("This bot is kept by the file {}", bot.file()), &next)
     } else if visit.operates() {
         let action = format!("{}/configure", address(&bot.id));
         let meaning = "Turns of triggers that name it fail from then on. Its conversations stay.";
-        html! {
+        html! { div.stack {
             (fields(visit, form, (&action, "Save"), failure).await)
             section.card.form { header { h2 { "Delete this bot" } (deed::confirmed(visit, &format!("{}/delete", address(&bot.id)), "Delete", meaning, &[])) } p.muted { (meaning) } }
-        }
+        } }
     } else {
         empty::tell("Your token may not change this bot", &html! { "A token of scope " code { "operate" } " may." })
     };
@@ -165,10 +165,8 @@ async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failu
                 (field("name", "Name").line(&form.text("name")))
                 (field("description", "Description").area(&form.text("description"), 2))
                 (field("alias", "Alias").hint("A second name for URLs: a-z 0-9 _ -").line(form.word("alias")))
-                div.pair {
-                    (field("kind", "Kind").choice(form.word("kind"), &KINDS))
-                    (field("state", "State").choice(form.word("state"), &STATES))
-                }
+                (field("kind", "Kind").choice(form.word("kind"), &KINDS))
+                (field("state", "State").choice(form.word("state"), &STATES))
             }
             section.card {
                 h2 { "Of an agent" }

@@ -51,8 +51,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let body = html! {
         div.columns {
             div.stack {
-                section { h2 { "The last " (DAYS) " days" } br; (took(usage.as_ref())) }
-                section { h2 { "Triggers" } br; (read(&visit, &bot, triggers.as_deref())) }
+                section.stack { h2 { "The last " (DAYS) " days" } (took(usage.as_ref())) }
+                section.stack { h2 { "Triggers" } (read(&visit, &bot, triggers.as_deref())) }
                 (made(&bot))
             }
             aside.stack { (about(&visit, &bot)) }
@@ -69,13 +69,14 @@ fn took(usage: Result<&Usage, &Failure>) -> Markup {
     let tiles = [
         ("Turns", number::count(usage.turns)),
         ("Failed", number::count(usage.failures)),
-        ("Conversations", number::count(usage.conversations)),
-        ("Messages", number::count(usage.messages)),
-        ("Calls", number::count(usage.calls)),
         ("Tokens", number::count(usage.tokens)),
         ("Cost", number::cost(usage.cost_micro_usd)),
     ];
-    html! { dl.tiles { @for (name, figure) in &tiles { div.tile { dt { (name) } dd.figure { (figure) } } } } }
+    let other = [("Conversations", usage.conversations), ("messages", usage.messages), ("calls of abilities", usage.calls)];
+    html! {
+        div.tiles { @for (name, figure) in &tiles { div.tile { span.name { (name) } span.figure { (figure) } } } }
+        p.muted { @for (index, (name, count)) in other.into_iter().enumerate() { @if index > 0 { ", " } (name) ": " (number::count(count)) } }
+    }
 }
 
 /// The triggers whose events it reads.
@@ -106,7 +107,7 @@ fn made(bot: &Bot) -> Markup {
     let rest = super::configure::beside(&bot.kind, &bot.definition);
     html! {
         @if let Some(backstory) = bot.backstory.as_deref().filter(|text| !text.is_empty()) {
-            section.card { h2 { "Backstory" } pre.plain tabindex="0" aria-label="Backstory" { (backstory) } }
+            section.card { h2 { "Backstory" } pre.wrap tabindex="0" aria-label="Backstory" { (backstory) } }
         }
         @if !rest.is_empty() {
             section.card { h2 { "Definition" } (code::block("Definition", &serde_json::to_string_pretty(&rest).unwrap_or_default())) }
@@ -127,7 +128,7 @@ fn about(visit: &Visit, bot: &Bot) -> Markup {
                 ("Skillset", facts::link(&skillset::address(skillset_id), skillset_id)),
                 ("Made", (bot.created_at > 0).then(|| visit.zone.time(bot.created_at))),
                 ("Changed", (bot.updated_at > 0).then(|| visit.zone.time(bot.updated_at))),
-                ("Kept by", (!bot.is_changed_here()).then(|| html! { "the file " (bot.managed_by) })),
+                ("Kept by", (!bot.is_changed_here()).then(|| html! { "the file " (bot.file()) })),
             ]))
             br;
             p { a href=(path::with("/ui/conversations", &[("botId", &bot.id)])) { "Its conversations" } }

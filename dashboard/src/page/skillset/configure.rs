@@ -68,13 +68,13 @@ fn page(visit: &Visit, skillset: &Skillset, form: &Form, failure: Option<&Failur
     let home = address(&skillset.id);
     let body = if !skillset.is_changed_here() {
         let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This skillset is kept by the file {}", skillset.managed_by), &next)
+        empty::tell(&format!("This skillset is kept by the file {}", skillset.file()), &next)
     } else if visit.operates() {
         let meaning = "All its abilities go with it. Turns of bots that name it fail from then on.";
-        html! {
+        html! { div.stack {
             (fields(visit, form, (&format!("{home}/configure"), "Save"), failure))
             section.card.form { header { h2 { "Delete this skillset" } (deed::confirmed(visit, &format!("{home}/delete"), "Delete", meaning, &[])) } p.muted { (meaning) } }
-        }
+        } }
     } else {
         empty::tell("Your token may not change this skillset", &html! { "A token of scope " code { "operate" } " may." })
     };

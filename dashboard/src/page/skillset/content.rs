@@ -59,7 +59,7 @@ async fn about(visit: &Visit, skillset: &Skillset) -> Markup {
                 ("Alias", facts::text(skillset.alias.as_deref().unwrap_or_default())),
                 ("Made", (skillset.created_at > 0).then(|| visit.zone.time(skillset.created_at))),
                 ("Changed", (skillset.updated_at > 0).then(|| visit.zone.time(skillset.updated_at))),
-                ("Kept by", (!skillset.is_changed_here()).then(|| html! { "the file " (skillset.managed_by) })),
+                ("Kept by", (!skillset.is_changed_here()).then(|| html! { "the file " (skillset.file()) })),
             ]))
         }
         section.card {
@@ -71,7 +71,7 @@ async fn about(visit: &Visit, skillset: &Skillset) -> Markup {
                     @if users.is_empty() {
                         p.muted { "None. " @if visit.operates() { a href=(path::with("/ui/bots/new", &[("skillset", &skillset.id)])) { "Create a bot with it" } "." } }
                     } @else {
-                        ul.plain { @for bot in users { li { a href=(bot::address(&bot.id)) { (bot.title()) } " " (badge::status(&bot.state)) } } }
+                        ul.links { @for bot in users { li { a href=(bot::address(&bot.id)) { (bot.title()) } " " (badge::status(&bot.state)) } } }
                     }
                 }
             }
