@@ -135,7 +135,7 @@ fn row(visit: &Visit, one: &Skillset, bots: &[Bot]) -> Vec<Markup> {
     vec![
         html! { a href=(address(&one.id)) { (one.title()) } },
         badge::status(&one.state),
-        html! { @if one.description.is_empty() { span.muted { "–" } } @else { div.clip { (one.description) } } },
+        html! { @if one.description.is_empty() { span.muted { "–" } } @else { div.clip title=(one.description) { (one.description) } } },
         html! { div {
             @if users.is_empty() { span.muted { "no bot" } }
             @for (index, bot) in users.iter().take(NAMED_MAX).enumerate() { @if index > 0 { ", " } a href=(bot::address(&bot.id)) { (bot.title()) } }

@@ -22,7 +22,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
         div.columns {
             div {
                 @if rows.is_empty() { (empty::tell("No abilities yet", &begin(&visit, &skillset))) }
-                @else { (table::show("Abilities", &["Name", "State", "Action", "Function", "Approval", "Changed"], &rows)) }
+                @else { (table::show("Abilities", &["Name", "State", "Action", "Approval", "Changed"], &rows)) }
             }
             aside.stack { (about(&visit, &skillset).await) }
         }
@@ -40,10 +40,9 @@ fn begin(visit: &Visit, skillset: &Skillset) -> Markup {
 fn row(visit: &Visit, skillset: &Skillset, one: &Ability) -> Vec<Markup> {
     let none = || html! { span.muted { "–" } };
     vec![
-        html! { div { a href=(ability::address(&skillset.id, &one.id)) { (one.name) } @if !one.description.is_empty() { div.clip.muted { (one.description) } } } },
+        html! { div { a href=(ability::address(&skillset.id, &one.id)) { (one.name) } @if !one.description.is_empty() { div.clip.muted title=(one.description) { (one.description) } } } },
         badge::status(&one.state),
-        one.offer.action.as_deref().map_or_else(none, |action| html! { code { (action) } }),
-        one.offer.function.as_ref().map_or_else(none, |function| html! { code.id { (function.name) } }),
+        one.offer.action.as_deref().map_or_else(none, |action| html! { code.nowrap { (action) } }),
         html! { @match one.approval { Some(true) => "asks first", Some(false) => "asks nobody", None => span.muted { "as the bot has it" } } },
         visit.zone.time(one.updated_at),
     ]
