@@ -73,9 +73,11 @@ fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Marku
                 form.form method="post" action={ (home) "/run" } {
                     (frame::word(visit))
                     (field::fault(failure, &names))
+                    @if let Some(record) = failure.and_then(|failure| record(&failure.message)) { p { a href=(record) { "Its record" } } br; }
                     section.card {
                         h2 { "Run it once" }
                         p { "This does what the ability does, with its secret: what it calls, sends or changes outside is called, sent and changed. It waits up to a minute for the outcome." }
+                        @if waits(ability) { p { "Somebody has to answer before it ends, so a minute may not do: it goes on all the same, and is answered under " a href="/ui/approvals" { "Approvals" } "." } }
                         br;
                         (argument::fields(&function.parameters, &visit.form, failure))
                         details.hint open[!visit.form.word("contactId").is_empty()] {
@@ -92,19 +94,30 @@ fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), shown: &Marku
     side(visit, (skillset, ability), &body)
 }
 
+/// Whether somebody is asked before it ends.
+fn waits(ability: &Ability) -> bool {
+    ability.approval == Some(true) || ability.offer.action.as_deref() == Some("await")
+}
+
+/// The conversation that a run was, by the receipt that a text ends with. It is an event in a session of its own,
+/// so both have the same name.
+fn record(text: &str) -> Option<String> {
+    let receipt = text.rsplit(' ').next()?.strip_prefix("evt.")?;
+    Some(conversation::address(&format!("cnv.{receipt}")))
+}
+
 /// What came of a call, in how long.
 fn came(outcome: &Outcome, took: Duration) -> Markup {
     let status = if outcome.error.is_some() { "failed" } else { "completed" };
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    // It was an event in a session of its own, so its conversation is called as it is.
-    let receipt = outcome.messages.iter().find_map(|message| message.pointer("/meta/event")?.as_str()?.strip_prefix("evt."));
+    let record = outcome.messages.iter().find_map(|message| record(message.pointer("/meta/event")?.as_str()?));
     html! {
         section.card.form #outcome role="status" {
             header { h2 { "What came of it" } span { (badge::status(status)) " " span.muted { "in " (number::duration(took_ms)) } } }
             @if let Some(error) = &outcome.error { p.fault { (plain(error)) } }
             @if let Some(result) = &outcome.result { (code::block("Result", &result.as_str().map_or_else(|| serde_json::to_string_pretty(result).unwrap_or_default(), str::to_owned))) }
             @if outcome.result.is_none() && outcome.error.is_none() { p.muted { "It came to nothing." } }
-            @if let Some(receipt) = receipt { br; p { a href=(conversation::address(&format!("cnv.{receipt}"))) { "Its record" } } }
+            @if let Some(record) = &record { br; p { a href=(record) { "Its record" } } }
         }
     }
 }
@@ -115,7 +128,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{Outcome, came};
+    use super::{Outcome, came, record};
 
     #[test]
     fn an_outcome_is_told_whatever_it_is() {
@@ -131,5 +144,7 @@ mod tests {
         let error = shown(json!({ "error": "Status code: 503" }));
         assert!(error.contains("failed") && error.contains("Status code: 503"), "{error}");
         assert!(shown(json!({})).contains("It came to nothing."));
+        assert_eq!(record("it goes on as evt._api.b.c.1").as_deref(), Some("/ui/conversations/cnv._api.b.c.1"));
+        assert_eq!(record("the broker is away"), None);
     }
 }

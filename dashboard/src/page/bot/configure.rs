@@ -35,6 +35,11 @@ const STATES: [(&str, &str); 3] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.operates() {
+        let next = html! { "A token of scope " code { "operate" } " may." };
+        let body = empty::tell("Your token may not make bots", &next);
+        return Ok(Page::new("New bot", body).below("Bots", "/ui/bots").answer(&visit));
+    }
     let skillset = visit.asked("skillset").to_owned();
     let form = Form::filled([("kind", "agent".to_owned()), ("state", "active".to_owned()), ("skillsetId", skillset)]);
     let body = fields(&visit, &form, ("/ui/bots/new", "Create bot"), None).await;

@@ -20,6 +20,11 @@ const FIELDS: [&str; 5] = ["name", "alias", "description", "state", "meta"];
 const STATES: [(&str, &str); 2] = [("enabled", "enabled: bots are offered it"), ("disabled", "disabled: bots are not offered it")];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.operates() {
+        let next = html! { "A token of scope " code { "operate" } " may." };
+        let body = empty::tell("Your token may not make skillsets", &next);
+        return Ok(Page::new("New skillset", body).below("Skillsets", "/ui/skillsets").answer(&visit));
+    }
     let form = Form::filled([("state", "enabled".to_owned())]);
     let body = fields(&visit, &form, ("/ui/skillsets/new", "Create skillset"), None);
     Ok(Page::new("New skillset", body).below("Skillsets", "/ui/skillsets").answer(&visit))

@@ -36,12 +36,11 @@ async fn check(call: Call) -> Result<Response, ApiError> {
     let body: body::Body = call.json()?;
     let skillset = kind::find::<Skillsets>(&call, call.place("id")).await?;
     let mut abilities = definition(&skillset).abilities;
-    let index = match call.asked("ability")? {
-        Some(name) => find(&abilities, &name)?,
-        None => {
-            abilities.push(Definition::default());
-            abilities.len() - 1
-        }
+    let index = if let Some(name) = call.asked("ability")? {
+        find(&abilities, &name)?
+    } else {
+        abilities.push(Definition::default());
+        abilities.len() - 1
     };
     let before = abilities.get(index).cloned().unwrap_or_default();
     let after = body.apply(before)?;
