@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::skillset::{self, Skillset};
 use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
@@ -133,7 +134,8 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
         let next = html! { "A bot answers the events of the triggers that name it. " @if visit.operates() { a href="/ui/bots/new" { "Create the first one" } "." } };
         empty::tell("No bots yet", &next)
     } else {
-        let rows: Vec<table::Row> = items.iter().map(|bot| (bot.id.clone(), row(&visit, bot))).collect();
+        let skillsets = skillset::all(&visit).await;
+        let rows: Vec<table::Row> = items.iter().map(|bot| (bot.id.clone(), row(&visit, bot, &skillsets))).collect();
         let next = pager::next(items.len(), cursor.as_deref());
         html! {
             div data-region="bots" { (table::show("Bots", &["Name", "State", "Kind", "Model", "Skillset", "Changed"], &rows)) }
@@ -143,14 +145,14 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
     Ok(Page::new("Bots", body).actions(make).answer(&visit))
 }
 
-fn row(visit: &Visit, bot: &Bot) -> Vec<Markup> {
+fn row(visit: &Visit, bot: &Bot, skillsets: &[Skillset]) -> Vec<Markup> {
     let none = || html! { span.muted { "–" } };
     vec![
         html! { a href=(address(&bot.id)) { (bot.title()) } },
         badge::status(&bot.state),
-        html! { (bot.kind) },
+        html! { span.nowrap { (bot.kind) } },
         bot.model.as_deref().map_or_else(none, |model| html! { (model) }),
-        bot.skillset_id.as_deref().map_or_else(none, |id| html! { a href=(super::skillset::address(id)) { (id) } }),
+        bot.skillset_id.as_deref().map_or_else(none, |id| html! { a href=(skillset::address(id)) { (skillset::title_of(skillsets, id)) } }),
         visit.zone.time(bot.updated_at),
     ]
 }

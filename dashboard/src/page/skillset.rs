@@ -81,6 +81,16 @@ pub(super) async fn fetch(visit: &Visit) -> Result<Skillset, Failure> {
     visit.get(&call(visit.place("id"), "fetch")).await
 }
 
+/// All skillsets, for their names; none where they cannot be read.
+pub(super) async fn all(visit: &Visit) -> Vec<Skillset> {
+    bot::whole(visit, "/skillset/list", &[]).await.unwrap_or_default()
+}
+
+/// What people call a skillset; its id where nobody knows.
+pub(super) fn title_of<'a>(all: &'a [Skillset], id: &'a str) -> &'a str {
+    all.iter().find(|one| one.id == id).map_or(id, Skillset::title)
+}
+
 /// All bots, for those that use a skillset.
 async fn bots(visit: &Visit) -> Result<Vec<Bot>, Failure> {
     bot::whole(visit, "/bot/list", &[]).await

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Bot, address, call, fetch, side, whole};
 use crate::api::Failure;
-use crate::page::skillset;
+use crate::page::skillset::{self, Skillset};
 use crate::part::{badge, code, empty, facts, number, table};
 use crate::path;
 use crate::visit::Visit;
@@ -48,6 +48,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let from = (visit.zone.now_ms() - (DAYS - 1) * DAY_MS).to_string();
     let usage: Result<Usage, Failure> = visit.get(&path::with(&call(&bot.id, "usage/fetch"), &[("from", &from)])).await;
     let triggers: Result<Vec<Trigger>, Failure> = whole(&visit, "/integration/trigger/list", &[("secrets", "false")]).await;
+    let skillsets = if bot.skillset_id.is_some() { skillset::all(&visit).await } else { Vec::new() };
     let body = html! {
         div.columns {
             div.stack {
@@ -55,7 +56,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
                 section.stack { h2 { "Triggers" } (read(&visit, &bot, triggers.as_deref())) }
                 (made(&bot))
             }
-            aside.stack { (about(&visit, &bot)) }
+            aside.stack { (about(&visit, &bot, &skillsets)) }
         }
     };
     Ok(side(&visit, &bot, &body).answer(&visit))
@@ -115,7 +116,7 @@ fn made(bot: &Bot) -> Markup {
     }
 }
 
-fn about(visit: &Visit, bot: &Bot) -> Markup {
+fn about(visit: &Visit, bot: &Bot, skillsets: &[Skillset]) -> Markup {
     let skillset_id = bot.skillset_id.as_deref().unwrap_or_default();
     html! {
         section.card {
@@ -125,7 +126,7 @@ fn about(visit: &Visit, bot: &Bot) -> Markup {
                 ("Alias", facts::text(bot.alias.as_deref().unwrap_or_default())),
                 ("Kind", facts::text(&bot.kind)),
                 ("Model", facts::text(bot.model.as_deref().unwrap_or_default())),
-                ("Skillset", facts::link(&skillset::address(skillset_id), skillset_id)),
+                ("Skillset", facts::link(&skillset::address(skillset_id), skillset::title_of(skillsets, skillset_id))),
                 ("Made", (bot.created_at > 0).then(|| visit.zone.time(bot.created_at))),
                 ("Changed", (bot.updated_at > 0).then(|| visit.zone.time(bot.updated_at))),
                 ("Kept by", (!bot.is_changed_here()).then(|| html! { "the file " (bot.file()) })),
