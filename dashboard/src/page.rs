@@ -12,13 +12,23 @@ use crate::path;
 use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
+mod ability;
+mod bot;
 mod conversation;
 mod overview;
+mod skillset;
 mod trigger;
 
 /// All pages.
 pub(crate) fn routes() -> Router<Arc<Ui>> {
-    Router::new().merge(overview::routes()).merge(conversation::routes()).merge(trigger::routes()).route("/ui/{*rest}", page(nothing))
+    Router::new()
+        .merge(overview::routes())
+        .merge(conversation::routes())
+        .merge(trigger::routes())
+        .merge(bot::routes())
+        .merge(skillset::routes())
+        .merge(ability::routes())
+        .route("/ui/{*rest}", page(nothing))
 }
 
 async fn nothing(_visit: Arc<Visit>) -> Result<Response, Failure> {

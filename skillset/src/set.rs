@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ability::{self, Ability};
+use crate::ability::{self, Ability, State};
 use crate::function::{self, Function, Justification};
 use crate::limit::{DESCRIPTION_BYTES_MAX, FUNCTIONS_MAX, LABEL_BYTES_MAX};
 
@@ -70,6 +70,13 @@ impl Skillset {
         function::functions(&self.abilities, Justification::Asked)
     }
 
+    /// What a model is offered of one ability, or would be if it were enabled.
+    pub fn function(&self, ability: usize) -> Option<Function> {
+        let mut abilities = self.abilities.clone();
+        abilities.get_mut(ability)?.state = State::Enabled;
+        function::functions(&abilities, Justification::None).into_iter().find(|offered| offered.ability == ability)
+    }
+
     /// The ability behind a function's name.
     pub fn ability(&self, function: &str) -> Option<&Ability> {
         let found = self.functions().into_iter().find(|offered| offered.name == function)?;
@@ -128,6 +135,7 @@ mod tests {
         let skillset = skillset.unwrap();
         let ability = skillset.ability("say_2").or_else(|| skillset.ability("Say_2")).unwrap();
         assert_eq!(ability.fill(&json!({ "what": "x" })).unwrap().body, crate::invocation::Body::Text("x".into()));
+        assert_eq!(skillset.function(1).map(|function| function.name), Some("Say_2".to_owned()));
         let violation = ability.fill(&json!({ "wat": "x" })).unwrap_err().to_string();
         assert!(violation.starts_with("the arguments do not fit:\n- \"wat\": is no argument of this function\n- what: is missing\nthe arguments must match this JSON schema: {"), "{violation}");
         assert!(skillset.ability("shout").is_none());

@@ -26,6 +26,8 @@ MADE = re.compile(r"^([btkseacm]01[0-9a-z]{20,}|c[0-9a-f]{20,}|(cnv|evt|tmr|dlv)
 # How instructions begin, and those that go with egress.
 BLOCK = re.compile(r"^\s*```")
 CALLS_OUT = re.compile(r"^\s*```(fetch|search|mcp)\b")
+# Operations whose bodies say something about an ability.
+ABILITIES = ("createAbility", "updateAbility", "checkAbility")
 TALLY = defaultdict(Counter)
 TRACE = open(os.environ["TRACE"], "w", buffering=1, encoding="utf-8") if "TRACE" in os.environ else None
 
@@ -68,6 +70,8 @@ def put_right(case, operation):
         query = {name: value for name, value in case.query.items() if name != "cursor"}
         cursor = world.cursor(case.operation.path, case.path_parameters)
         case.query = {**query, "cursor": cursor} if cursor else query
+    if case.query and "ability" in case.query and is_right(case, QUERY):
+        case.query = {**case.query, "ability": world.one("ability")}
     if case.headers and is_right(case, HEADER):
         # A revision that somebody else's change has passed is 409, a key of another payload 422: both are right, and say little.
         if "If-Match" in case.headers:
@@ -89,14 +93,14 @@ def put_right(case, operation):
         if isinstance(body.get("results"), list):
             body["results"] = [{"id": "bus", "subject": "results.made"}]
         # An instruction has a grammar of its own.
-        if operation in ("createAbility", "updateAbility") and not BLOCK.match(str(body.get("instruction", "```"))):
+        if operation in ABILITIES and not BLOCK.match(str(body.get("instruction", "```"))):
             body["instruction"] = "```echo\n$[text|what to say]\n```"
         # An instruction that names the linked secret wants one: a schema cannot say so.
-        if operation in ("createAbility", "updateAbility") and "instruction" in body:
+        if operation in ABILITIES and "instruction" in body:
             body.pop("linkedSecretId", None)
             body["secretId"] = world.one("secret")
         # Only what calls a network has addresses that it may call.
-        if operation in ("createAbility", "updateAbility") and not CALLS_OUT.match(str(body.get("instruction", ""))):
+        if operation in ABILITIES and not CALLS_OUT.match(str(body.get("instruction", ""))):
             body.pop("egress", None)
         if operation == "answerEvent" and "call" in body:
             body["call"] = "1.0"

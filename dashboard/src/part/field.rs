@@ -4,6 +4,9 @@ use maud::{Markup, html};
 
 use crate::api::Failure;
 
+/// How many lines may be added to a numbered area until there are no more numbers.
+const SPARE_LINES: usize = 200;
+
 /// A field, before it is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
@@ -126,6 +129,20 @@ impl<'a> Field<'a> {
         self.around(&html! {
             textarea.source id=(self.name) name=(self.name) rows=(rows) spellcheck="false" wrap="off" aria-describedby=[self.described()]
                 aria-invalid=[self.invalid()] { "\n" (value) }
+        })
+    }
+
+    /// Many lines for machines that are spoken of by their numbers. The numbers are shown where a browser can
+    /// make the area as high as its text, for elsewhere they would not move with it.
+    pub(crate) fn numbered(&self, value: &str) -> Markup {
+        let lines = value.lines().count();
+        let rows = u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(2).clamp(10, 40);
+        self.around(&html! {
+            div.numbered {
+                div aria-hidden="true" { @for _ in 0..lines + SPARE_LINES { i {} } }
+                textarea.source id=(self.name) name=(self.name) rows=(rows) spellcheck="false" wrap="off" aria-describedby=[self.described()]
+                    aria-invalid=[self.invalid()] { "\n" (value) }
+            }
         })
     }
 

@@ -16,7 +16,9 @@ use super::{id, list, page};
 use crate::api_error::ApiError;
 
 mod body;
+mod check;
 mod execute;
+mod function;
 mod told;
 
 use told::Told;
@@ -59,6 +61,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .takes::<Empty>(json!({}))
             .gives::<Id>(json!({ "id": "a01k7" }))
             .refuses(&[Code::ResourceUnknown, Code::RevisionLost, Code::KeptByFile]),
+        check::operation(),
         execute::operation(),
     ]
 }
@@ -148,7 +151,8 @@ async fn fetch(call: Call) -> Result<Response, ApiError> {
     let skillset = kind::find::<Skillsets>(&call, call.place("id")).await?;
     let abilities = definition(&skillset).abilities;
     let index = find(&abilities, call.place("ability"))?;
-    give(&told::tell(&skillset, &abilities, index))
+    let functions = function::of_all(&abilities);
+    give(&told::tell(&skillset, (&abilities, &functions), index))
 }
 
 async fn listed(call: Call) -> Result<Response, ApiError> {
@@ -171,10 +175,11 @@ async fn exported(call: Call) -> Result<Response, ApiError> {
 
 fn one_page(skillset: &Revised<Skillset>, wanted: &page::Wanted) -> Vec<list::Item> {
     let abilities = definition(skillset).abilities;
+    let functions = function::of_all(&abilities);
     let told: Vec<(i64, String, Value)> = (0..abilities.len())
         .map(|index| {
             let at = abilities.get(index).and_then(|ability| ability.created_at).unwrap_or_default();
-            (at, id_of(&abilities, index), told::tell(skillset, &abilities, index))
+            (at, id_of(&abilities, index), told::tell(skillset, (&abilities, &functions), index))
         })
         .collect();
     let admitted = told.iter().filter(|(_, _, told)| told.get("meta").and_then(Value::as_object).is_some_and(|meta| wanted.admits(meta)));

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use skillset::ability::{Definition, Doubt, State};
 
 use super::body::{Admitted, DoubtWord};
+use super::function::{self, ActionWord, Function};
 use crate::api::skillset::Word;
 
 /// An ability.
@@ -41,6 +42,11 @@ pub(super) struct Told {
     limits: Admitted,
     /// Addresses, networks and hosts that may be called though they are not public.
     egress: Vec<String>,
+    /// What its instruction does; null where that cannot be read.
+    action: Option<ActionWord>,
+    /// What a model is offered of it once it is enabled; null where nothing is left of its name, and where a
+    /// server's tools stand for it.
+    function: Option<Function>,
     /// Notes.
     meta: Map<String, Value>,
     /// When it was made, in milliseconds since 1970; 0 where a file keeps it.
@@ -51,10 +57,11 @@ pub(super) struct Told {
     revision: u64,
 }
 
-/// One ability of a skillset.
-pub(super) fn tell(skillset: &Revised<Skillset>, abilities: &[Definition], index: usize) -> Value {
+/// One ability of a skillset, whose abilities are given with what is offered of each.
+pub(super) fn tell(skillset: &Revised<Skillset>, (abilities, offers): (&[Definition], &[function::Offer]), index: usize) -> Value {
     let Some(ability) = abilities.get(index) else { return Value::Null };
     let object = |value: &Option<Value>| if let Some(Value::Object(object)) = value { object.clone() } else { Map::new() };
+    let function::Offer { action, function } = offers.get(index).cloned().unwrap_or_default();
     let told = Told {
         id: super::id_of(abilities, index),
         skillset_id: skillset.id.to_string(),
@@ -69,6 +76,8 @@ pub(super) fn tell(skillset: &Revised<Skillset>, abilities: &[Definition], index
         doubt: ability.doubt.map(|doubt| if doubt == Doubt::Retry { DoubtWord::Retry } else { DoubtWord::Fail }),
         limits: Admitted { triggers: ability.limits.triggers.clone(), contacts: ability.limits.contacts.clone() },
         egress: ability.egress.clone(),
+        action,
+        function,
         meta: object(&ability.meta),
         created_at: ability.created_at.unwrap_or_default(),
         updated_at: ability.updated_at.unwrap_or_default(),
@@ -92,7 +101,7 @@ pub(super) fn example() -> Value {
         "id": "a01k7", "skillsetId": "k01k7", "alias": null, "name": "Look up order", "description": "Looks an order up by its number.",
         "instruction": "```fetch\nGET https://shop.example.com/v1/orders/$[id! euc|the order number]\n```",
         "secretId": null, "linkedSecretId": null, "state": "enabled", "approval": null, "doubt": null,
-        "limits": { "triggers": [], "contacts": [] }, "egress": [], "meta": {},
+        "limits": { "triggers": [], "contacts": [] }, "egress": [], "action": "fetch", "function": function::example(), "meta": {},
         "createdAt": 1_790_000_000_000_i64, "updatedAt": 1_790_000_000_000_i64, "revision": 40
     })
 }
