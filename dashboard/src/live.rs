@@ -58,7 +58,7 @@ struct Piece {
 async fn all(visit: Arc<Visit>) -> Result<Response, Failure> {
     let body = json!({ "historyLength": 0 });
     let ask = Ask { accept: "application/jsonl", ..Ask::post("/event/log/subscribe", &body) };
-    follow(&visit, ask, |_| Some("event: changed\ndata: 1\n\n".to_owned())).await
+    follow(&visit, ask, |_| Some("event: changed\ndata: null\n\n".to_owned())).await
 }
 
 async fn conversation(visit: Arc<Visit>) -> Result<Response, Failure> {
@@ -126,12 +126,24 @@ fn told(line: &str) -> Option<String> {
     let id = piece.id.as_deref().filter(|id| id.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     match piece.r#type.as_str() {
-        "message" | "result" | "operationBegin" | "operationEnd" => Some(format!("{id}event: changed\ndata: 1\n\n")),
+        "message" | "result" | "operationBegin" | "operationEnd" => {
+            Some(format!("{id}event: changed\ndata: {}\n\n", said(&piece).unwrap_or_else(|| json!(null))))
+        }
         "token" => words(piece.data.get("token")?.as_str()),
         "restart" => words(None),
         "end" if matches!(piece.data.get("reason").and_then(Value::as_str), Some("expired" | "done")) => {
             Some("event: end\ndata: 1\n\n".to_owned())
         }
+        _ => None,
+    }
+}
+
+/// The event of which the bot has said all that it was saying, where this piece is that.
+fn said(piece: &Piece) -> Option<Value> {
+    let of = |path: &str| piece.data.pointer(path).and_then(Value::as_str);
+    match (piece.r#type.as_str(), of("/type")) {
+        ("message", Some("bot")) => of("/meta/event").map(|event| json!({ "said": event })),
+        ("result", _) => of("/id").map(|event| json!({ "said": event })),
         _ => None,
     }
 }
@@ -143,8 +155,10 @@ mod tests {
     #[test]
     fn a_page_is_told_of_changes_words_and_the_end() {
         for (line, expected) in [
-            (r#"{"type":"message","id":"7.0","data":{}}"#, Some("id: 7.0\nevent: changed\ndata: 1\n\n")),
-            (r#"{"type":"message","id":"7\nevent: x","data":{}}"#, Some("event: changed\ndata: 1\n\n")),
+            (r#"{"type":"message","id":"7.0","data":{}}"#, Some("id: 7.0\nevent: changed\ndata: null\n\n")),
+            (r#"{"type":"message","id":"7\nevent: x","data":{"type":"user"}}"#, Some("event: changed\ndata: null\n\n")),
+            (r#"{"type":"message","data":{"type":"bot","meta":{"event":"e"}}}"#, Some("event: changed\ndata: {\"said\":\"e\"}\n\n")),
+            (r#"{"type":"result","data":{"id":"e"}}"#, Some("event: changed\ndata: {\"said\":\"e\"}\n\n")),
             (
                 r#"{"type":"token","event":"e","data":{"token":"a\nb"}}"#,
                 Some("event: token\ndata: {\"event\":\"e\",\"text\":\"a\\nb\"}\n\n"),

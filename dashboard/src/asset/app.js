@@ -84,9 +84,11 @@ function keepOpen(before, after) {
 
 let due = null;
 let loading = false;
+let refreshed = -REFRESH_MS_MIN;
 async function refresh() {
   due = null;
   loading = true;
+  refreshed = performance.now();
   try {
     const page = await load(location.href);
     for (const region of page ? document.querySelectorAll("[data-region]") : []) {
@@ -99,14 +101,23 @@ async function refresh() {
       }
     }
     equip(document);
+    // What was said stands in a message now.
+    const live = document.getElementById("live-text");
+    if (live && ended.has(live.dataset.event)) live.textContent = "";
+    ended.clear();
   } finally {
     loading = false;
   }
 }
 
-function changed() {
+const ended = new Set();
+function changed({ data } = {}) {
+  const said = data && JSON.parse(data)?.said;
+  if (said) ended.add(said);
   if (due) return;
-  due = setTimeout(() => (loading ? ((due = null), changed()) : refresh().catch(() => {})), REFRESH_MS_MIN);
+  // At once where nothing came of late; what comes meanwhile is seen together.
+  const wait = Math.max(loading ? REFRESH_MS_MIN : 0, refreshed + REFRESH_MS_MIN - performance.now());
+  due = setTimeout(() => (loading ? ((due = null), changed({})) : refresh().catch(() => {})), wait);
 }
 
 let source = null;

@@ -48,6 +48,10 @@ const SCHEMES: [(&str, &str); 6] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.operates() {
+        let body = empty::tell("Your token may not make triggers", &html! { "A token of scope " code { "operate" } " may." });
+        return Ok(Page::new("New trigger", body).below("Triggers", "/ui/triggers").answer(&visit));
+    }
     let form = Form::filled([("sessionMinutes", "60".to_owned()), ("busy", "enqueue".to_owned())]).ticked("authenticate", true);
     let body = fields(&visit, &form, ("/ui/triggers/new", "Create trigger"), None).await;
     Ok(Page::new("New trigger", body).below("Triggers", "/ui/triggers").answer(&visit))
