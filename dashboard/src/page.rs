@@ -13,6 +13,7 @@ use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
 mod conversation;
+mod dead;
 mod trigger;
 
 /// All pages.
@@ -20,6 +21,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
     Router::new()
         .route("/ui", page(async |_| Ok(crate::visit::see("/ui/conversations"))))
         .merge(conversation::routes())
+        .merge(dead::routes())
         .merge(trigger::routes())
         .route("/ui/{*rest}", page(nothing))
 }
