@@ -12,6 +12,7 @@ use crate::path;
 use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
+mod approval;
 mod conversation;
 mod dead;
 mod trigger;
@@ -21,6 +22,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
     Router::new()
         .route("/ui", page(async |_| Ok(crate::visit::see("/ui/conversations"))))
         .merge(conversation::routes())
+        .merge(approval::routes())
         .merge(dead::routes())
         .merge(trigger::routes())
         .route("/ui/{*rest}", page(nothing))
