@@ -13,6 +13,7 @@ use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
 mod approval;
+mod contact;
 mod conversation;
 mod dead;
 mod trigger;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
         .merge(approval::routes())
         .merge(dead::routes())
         .merge(trigger::routes())
+        .merge(contact::routes())
         .route("/ui/{*rest}", page(nothing))
 }
 
