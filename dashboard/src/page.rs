@@ -16,6 +16,7 @@ mod approval;
 mod contact;
 mod conversation;
 mod dead;
+mod secret;
 mod trigger;
 
 /// All pages.
@@ -27,6 +28,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
         .merge(dead::routes())
         .merge(trigger::routes())
         .merge(contact::routes())
+        .merge(secret::routes())
         .route("/ui/{*rest}", page(nothing))
 }
 
