@@ -17,6 +17,7 @@ mod contact;
 mod conversation;
 mod dead;
 mod secret;
+mod token;
 mod trigger;
 
 /// All pages.
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
         .merge(trigger::routes())
         .merge(contact::routes())
         .merge(secret::routes())
+        .merge(token::routes())
         .route("/ui/{*rest}", page(nothing))
 }
 
