@@ -13,10 +13,12 @@ use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
 mod approval;
+mod audit;
 mod contact;
 mod conversation;
 mod dead;
 mod secret;
+mod system;
 mod token;
 mod trigger;
 
@@ -31,6 +33,8 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
         .merge(contact::routes())
         .merge(secret::routes())
         .merge(token::routes())
+        .merge(audit::routes())
+        .merge(system::routes())
         .route("/ui/{*rest}", page(nothing))
 }
 
