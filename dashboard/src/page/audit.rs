@@ -87,8 +87,8 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 fn conditions() -> [Condition<'static>; 5] {
     [
-        Condition::Text { name: "who", label: "Who: a token or trigger" },
-        Condition::Text { name: "action", label: "Action, or trigger." },
+        Condition::Text { name: "who", label: "Who: token or trigger" },
+        Condition::Text { name: "action", label: "Action, such as bot.update" },
         Condition::Text { name: "key", label: "Key" },
         Condition::Day { name: "from", label: "From" },
         Condition::Day { name: "to", label: "to" },

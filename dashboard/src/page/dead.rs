@@ -113,9 +113,9 @@ fn row(visit: &Visit, letter: &Letter) -> Vec<Markup> {
     let reason = if letter.reason.is_empty() { "no reason given" } else { &letter.reason };
     let mut cells = vec![
         html! { a href=(address(&letter.id)) title=(reason) { span.clip { (reason) } } },
-        html! { code title=(meaning::of(&letter.code)) { (letter.code) } },
-        html! { @if let Some(trigger) = &letter.trigger_id { a href={ "/ui/triggers/" (path::part(trigger)) } { (trigger) } } @else { span.muted { "none" } } },
-        html! { @if let Some(session) = &letter.session { span.id { (session) } } @else { span.muted { "–" } } },
+        html! { code.nowrap title=(meaning::of(&letter.code)) { (letter.code) } },
+        html! { @if let Some(trigger) = &letter.trigger_id { a.short href={ "/ui/triggers/" (path::part(trigger)) } title=(trigger) { (trigger) } } @else { span.muted { "none" } } },
+        html! { @if let Some(session) = &letter.session { span.short title=(session) { (session) } } @else { span.muted { "–" } } },
         html! { (letter.attempts) },
         html! { span.nowrap { (number::bytes(letter.bytes)) } },
         visit.zone.time(letter.created_at),

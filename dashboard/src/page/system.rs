@@ -96,7 +96,7 @@ impl Stream {
     /// How full it is, in hundredths; none without a limit.
     fn percent(&self) -> Option<u64> {
         let max = u64::try_from(self.bytes_max).ok().filter(|max| *max > 0)?;
-        Some(self.bytes.saturating_mul(100).div_ceil(max).min(100))
+        Some((self.bytes.saturating_mul(100) / max).min(100))
     }
 }
 
@@ -108,13 +108,12 @@ async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let body = html! {
         div.stack data-region="system" {
             (tiles(&system, now_ms))
-            section {
+            section.part {
                 h2 { "Workers" }
-                br;
                 @if workers.is_empty() { (empty::tell("No worker is known", &html! { "Events are taken and wait. Start one with " code { "cuepoint worker" } "." })) }
                 @else { (table::whole("Workers", &["Worker", "State", "Version", "Roles", "Sessions held", "Turns at once", "Started", "Last heard"], &workers)) }
             }
-            section { h2 { "Streams" } br; (table::whole("Streams", &["Stream", "Messages", "Size", "Of its limit", "Subjects", "Replicas"], &streams)) }
+            section.part { h2 { "Streams" } (table::whole("Streams", &["Stream", "Messages", "Size", "Of its limit", "Subjects", "Replicas"], &streams)) }
             div.charts {
                 section.card { h2 { "Index" } (index(system.index.as_ref())) }
                 section.card { h2 { "Versions" } (versions(&system)) }
@@ -134,7 +133,10 @@ fn tiles(system: &System, now_ms: i64) -> Markup {
         ("Workers alive", number::count(alive as u64)),
         ("Sessions held", number::count(sessions)),
         ("Index behind by", lag),
-        ("Fullest stream", fullest.map_or_else(|| "–".to_owned(), |percent| format!("{percent} %"))),
+        (
+            "Fullest stream",
+            fullest.map_or_else(|| "–".to_owned(), |percent| if percent == 0 { "under 1 %".to_owned() } else { format!("{percent} %") }),
+        ),
     ];
     html! { div.tiles { @for (name, figure) in tiles { div.tile { p.name { (name) } p.figure { (figure) } } } } }
 }
@@ -158,8 +160,9 @@ fn stream_row(stream: &Stream) -> Vec<Markup> {
     let size = html! { span.nowrap { (number::bytes(stream.bytes)) } };
     let full = if let Some(percent) = stream.percent() {
         let max = number::bytes(u64::try_from(stream.bytes_max).unwrap_or(0));
-        let name = format!("{} is {percent} % full", stream.name);
-        html! { span.level { meter min="0" max="100" low="60" high="80" optimum="0" value=(percent) aria-label=(name) { (percent) " %" } span.nowrap { (percent) " % of " (max) } } }
+        let amount = if percent == 0 && stream.bytes > 0 { "under 1 %".to_owned() } else { format!("{percent} %") };
+        let name = format!("{}: {amount} of its limit", stream.name);
+        html! { span.level { meter min="0" max="100" low="60" high="80" optimum="0" value=(percent) aria-label=(name) { (amount) } span.nowrap { (amount) " of " (max) } } }
     } else {
         html! { span.muted { "no limit" } }
     };
@@ -214,7 +217,7 @@ mod tests {
     #[test]
     fn a_stream_is_as_full_as_its_limit_says() {
         let stream = |bytes, bytes_max| Stream { name: "LOG".into(), messages: 1, bytes, bytes_max, subjects: 1, replicas: 1 };
-        for (bytes, max, expected) in [(0, 100, Some(0)), (1, 1_000, Some(1)), (2_000, 1_000, Some(100)), (1, -1, None), (1, 0, None)] {
+        for (bytes, max, expected) in [(0, 100, Some(0)), (1, 1_000, Some(0)), (2_000, 1_000, Some(100)), (1, -1, None), (1, 0, None)] {
             assert_eq!(stream(bytes, max).percent(), expected);
         }
     }

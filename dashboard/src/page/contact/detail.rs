@@ -42,7 +42,7 @@ pub(super) async fn page(visit: &Visit, contact: &Contact, form: &Form, failure:
         div.columns {
             div.stack {
                 @if visit.operates() { (fields(visit, form, (&home, "Save"), failure)) } @else { section.card { h2 { "Who it is" } (known(form)) } }
-                section { h2 { "Conversations" } br; (conversations(visit, &contact.id).await) }
+                section.part { h2 { "Conversations" } (conversations(visit, &contact.id).await) }
             }
             aside.stack {
                 section.card { h2 { "About" } (about(visit, contact)) }

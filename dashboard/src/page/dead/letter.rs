@@ -81,7 +81,7 @@ fn why(letter: &Letter) -> Markup {
 fn about(visit: &Visit, letter: &Letter, conversation: Option<&str>) -> Markup {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (trigger, session, event) = (text(&letter.trigger_id), text(&letter.session), text(&letter.event_id));
-    let conversation = conversation.map(|id| html! { a href=(conversation::address_at(id, &event)) { "Its conversation" } });
+    let conversation = conversation.map(|id| html! { a href=(conversation::address_at(id, &event)) { "Open the conversation" } });
     facts::list(vec![
         ("Conversation", conversation),
         ("Event", facts::link(&format!("/ui/events/{}", path::part(&event)), &event)),

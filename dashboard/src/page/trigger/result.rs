@@ -158,11 +158,11 @@ fn row(visit: &Visit, trigger: &Trigger, one: &Delivery) -> Vec<Markup> {
         .last()
         .and_then(|attempt| attempt.error.clone().or_else(|| attempt.http_status.map(|code| format!("answered {code}"))));
     vec![
-        html! { a href=(page_of(&trigger.id, &one.id)) { (one.r#type) } },
-        html! { (one.destination_id) },
-        html! { (status(&one.status)) @if let (Some(last), false) = (last, one.status == "delivered") { p.muted { (last) } } },
+        html! { a.nowrap href=(page_of(&trigger.id, &one.id)) { (one.r#type) } },
+        html! { span.short title=(one.destination_id) { (one.destination_id) } },
+        html! { (status(&one.status)) @if let (Some(last), false) = (last, one.status == "delivered") { p.muted.clip title=(last) { (last) } } },
         html! { (one.attempts.len()) },
-        html! { span.id { (one.session) } },
+        html! { span.short title=(one.session) { (one.session) } },
         visit.zone.time(one.created_at),
     ]
 }
