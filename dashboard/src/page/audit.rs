@@ -131,9 +131,11 @@ fn row(visit: &Visit, entry: &Entry) -> Vec<Markup> {
         html! { code.id { (entry.action) } },
         html! { @if let Some(page) = place(&entry.key) { a.id href=(page) { (entry.key) } } @else { span.id { (entry.key) } } },
         html! {
-            @if entry.outcome == "failed" { (badge::toned(Tone::Bad, "failed")) } @else { (badge::toned(Tone::Calm, &entry.outcome)) }
-            @if let Some(of) = entry.of { " " span.muted { "of entry " (of) } }
-            @if let Some(reason) = &entry.reason { p.muted { (reason) } }
+            div {
+                @if entry.outcome == "failed" { (badge::toned(Tone::Bad, "failed")) } @else { (badge::toned(Tone::Calm, &entry.outcome)) }
+                @if let Some(of) = entry.of { " " span.muted { "of entry " (of) } }
+                @if let Some(reason) = &entry.reason { p.muted { (reason) } }
+            }
         },
         digest(entry.before.as_deref()),
         digest(entry.after.as_deref()),
@@ -144,8 +146,8 @@ fn who(who: &Who) -> Markup {
     html! {
         @match who.r#type.as_str() {
             "token" => a href={ "/ui/tokens/" (path::part(&who.id)) } title=(who.id) { @if who.name.is_empty() { (who.id) } @else { (who.name) } },
-            "secret" => { "secret of " a href={ "/ui/triggers/" (path::part(&who.trigger)) } { (who.trigger) } },
-            "signature" => { "signed, to " a href={ "/ui/triggers/" (path::part(&who.trigger)) } { (who.trigger) } },
+            "secret" => span { "secret of " a href={ "/ui/triggers/" (path::part(&who.trigger)) } { (who.trigger) } },
+            "signature" => span { "signed, to " a href={ "/ui/triggers/" (path::part(&who.trigger)) } { (who.trigger) } },
             "config" => "the configured token",
             other => (other),
         }

@@ -75,7 +75,7 @@ impl Token {
     fn expiry(&self, visit: &Visit) -> Markup {
         match self.expires_at {
             None => html! { span.muted { "never" } },
-            Some(at) => html! { (visit.zone.time(at)) @if self.has_expired(visit) { " " (badge::toned(Tone::Bad, "expired")) } },
+            Some(at) => html! { div { (visit.zone.time(at)) @if self.has_expired(visit) { " " (badge::toned(Tone::Bad, "expired")) } } },
         }
     }
 }

@@ -140,9 +140,8 @@ async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failu
                 summary { "Limit it to triggers" }
                 @if let Some(fault) = field("triggers", "").said() { p.fault role="alert" { (fault) } }
                 p.hint { "Ticked, it sees and does only what is of these. With none ticked it is not limited. A token of scope admin cannot be limited." }
-                br;
                 @if triggers.is_empty() { p.muted { "There are no triggers yet." } }
-                div.pair { @for trigger in triggers { (tick(("triggers", trigger), "", chosen.contains(trigger))) } }
+                div.ticks { @for trigger in triggers { (tick(("triggers", trigger), "", chosen.contains(trigger))) } }
             }
             section.card {
                 h2 { "For how long, and how often" }

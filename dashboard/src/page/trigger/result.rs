@@ -160,7 +160,7 @@ fn row(visit: &Visit, trigger: &Trigger, one: &Delivery) -> Vec<Markup> {
     vec![
         html! { a.nowrap href=(page_of(&trigger.id, &one.id)) { (one.r#type) } },
         html! { span.short title=(one.destination_id) { (one.destination_id) } },
-        html! { (status(&one.status)) @if let (Some(last), false) = (last, one.status == "delivered") { p.muted.clip title=(last) { (last) } } },
+        html! { div { (status(&one.status)) @if let (Some(last), false) = (last, one.status == "delivered") { p.muted.clip title=(last) { (last) } } } },
         html! { (one.attempts.len()) },
         html! { span.short title=(one.session) { (one.session) } },
         visit.zone.time(one.created_at),

@@ -50,9 +50,11 @@ fn row(visit: &Visit, attempt: &Attempt) -> Vec<Markup> {
         html! { @if attempt.number > 0 { (attempt.number) } @else { span.muted { "none made" } } },
         status(&attempt.status),
         html! {
-            @if let Some(code) = attempt.http_status { (code) " " }
-            @if let Some(error) = &attempt.error { span.muted { (error) } }
-            @if attempt.http_status.is_none() && attempt.error.is_none() { span.muted { "–" } }
+            div {
+                @if let Some(code) = attempt.http_status { (code) " " }
+                @if let Some(error) = &attempt.error { span.muted { (error) } }
+                @if attempt.http_status.is_none() && attempt.error.is_none() { span.muted { "–" } }
+            }
         },
         html! { span.nowrap { (number::duration(attempt.duration_ms)) } },
         visit.zone.time(attempt.at),
