@@ -73,7 +73,7 @@ async fn shown(visit: &Visit, failure: Option<&Failure>) -> Result<Page, Failure
         }
         (pager::more(visit, pager::next(items.len(), cursor.as_deref())))
     };
-    Ok(Page::new("Approvals", body).live(live::ALL))
+    Ok(Page::new("Approvals", body).live(live::APPROVALS))
 }
 
 fn card(visit: &Visit, one: &Approval) -> Markup {

@@ -20,6 +20,9 @@ use crate::visit::{self, Visit};
 const FIELDS: [&str; 8] = ["fingerprint", "name", "nick", "email", "phone", "description", "preferences", "meta"];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.operates() {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope operate may make contacts, yours may not"));
+    }
     Ok(made(&visit, &Form::default(), None).answer(&visit))
 }
 

@@ -60,7 +60,7 @@ fn line(offset: usize, bytes: &[u8]) -> String {
     let (left, right) = bytes.split_at(bytes.len().min(LINE_BYTES / 2));
     let pairs = |half: &[u8]| half.iter().map(|byte| format!(" {byte:02x}")).collect::<Vec<_>>().concat();
     let seen = bytes.iter().map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' });
-    format!("{offset:08x} {:24} {:24}  |{}|\n", pairs(left), pairs(right), seen.collect::<String>())
+    format!("{offset:08x} {:24} {:24}  {}\n", pairs(left), pairs(right), seen.collect::<String>())
 }
 
 #[cfg(test)]
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn a_dump_has_offsets_and_characters() {
-        let expected = "00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|\n\
-                        00000010  ff 00 20                                          |.. |\n";
+        let expected = "00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  0123456789abcdef\n\
+                        00000010  ff 00 20                                          .. \n";
         assert_eq!(dump(b"0123456789abcdef\xff\x00 "), expected);
         assert_eq!(dump(b""), "");
     }

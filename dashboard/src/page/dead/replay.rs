@@ -127,7 +127,7 @@ fn told(visit: &Visit, outcome: &Outcome) -> Response {
 
 fn row(sent: &Sent) -> Vec<maud::Markup> {
     vec![
-        html! { a href=(address(&sent.id)) { "Letter " (sent.id) } },
+        html! { a.nowrap href=(address(&sent.id)) { "Letter " (sent.id) } },
         html! {
             @if let Some(receipt) = &sent.event_id { a.id href={ "/ui/events/" (path::part(receipt)) } { (receipt) } }
             @if let Some(error) = &sent.error { span.muted { (error) } }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -31,6 +32,9 @@ const TYPES: [(&str, &str); 7] = [
 const KINDS: [(&str, &str); 2] = [("shared", "shared: everybody's"), ("personal", "personal: each contact's own")];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.operates() {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope operate may make secrets, yours may not"));
+    }
     let form = Form::filled([("type", "plain".to_owned()), ("kind", "shared".to_owned())]);
     Ok(made(&visit, &form, None).answer(&visit))
 }

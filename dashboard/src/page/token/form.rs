@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -29,6 +30,9 @@ const SCOPES: [(&str, &str); 4] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
+    if !visit.me.has("admin") {
+        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope admin may make tokens, yours may not"));
+    }
     let form = Form::filled([("scopes", "read".to_owned())]);
     Ok(making(&visit, &form, None).await.answer(&visit))
 }
