@@ -121,13 +121,13 @@ fn row(visit: &Visit, one: &Conversation) -> Vec<Markup> {
 fn personal(visit: &Visit, home: &str, secrets: &[Personal]) -> Markup {
     let revoke = format!("{home}/revoke");
     html! {
-        p.hint { "Abilities use the contact's own values of these." }
+        p.hint { "Secrets of which each contact would give a value of its own. None of this contact's is kept." }
         br;
         ul.plain {
             @for secret in secrets {
                 li {
                     a href={ "/ui/secrets/" (path::part(&secret.id)) } { @if secret.name.is_empty() { (secret.id) } @else { (secret.name) } }
-                    @if visit.operates() { (deed::confirmed(visit, &revoke, "Revoke", "The value that this contact gave is forgotten. The secret itself stays.", &[("secret", &secret.id)])) }
+                    @if visit.operates() { (deed::confirmed(visit, &revoke, "Revoke", "A value of this contact's own is forgotten, if one is kept. The secret itself stays.", &[("secret", &secret.id)])) }
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! Letters sent again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -57,7 +56,7 @@ fn event(receipt: &str) -> Response {
 
 /// Sends those again that were ticked.
 pub(super) async fn ticked(visit: Arc<Visit>) -> Result<Response, Failure> {
-    let ids: BTreeSet<&str> = visit.form.all("id").collect();
+    let ids = oldest_first(visit.form.all("id").collect());
     if ids.is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "no letter is ticked: tick those that are to be sent again"));
     }
@@ -73,6 +72,14 @@ pub(super) async fn ticked(visit: Arc<Visit>) -> Result<Response, Failure> {
         });
     }
     Ok(told(&visit, &Outcome { items, cursor: None }))
+}
+
+/// The order in which letters came, so that events of one session are sent in theirs; each once.
+fn oldest_first(mut ids: Vec<&str>) -> Vec<&str> {
+    // Ids are numbers without zeros before them.
+    ids.sort_unstable_by_key(|id| (id.len(), *id));
+    ids.dedup();
+    ids
 }
 
 /// Sends all of a trigger and a code again.
@@ -133,4 +140,15 @@ fn row(sent: &Sent) -> Vec<maud::Markup> {
             @if let Some(error) = &sent.error { span.muted { (error) } }
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::oldest_first;
+
+    #[test]
+    fn letters_are_sent_in_the_order_in_which_they_came() {
+        assert_eq!(oldest_first(vec!["10", "9", "2", "9", "100"]), ["2", "9", "10", "100"]);
+        assert_eq!(oldest_first(Vec::new()), Vec::<&str>::new());
+    }
 }
