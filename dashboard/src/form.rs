@@ -41,6 +41,12 @@ impl Form {
         self
     }
 
+    /// With what was chosen under names that may stand several times.
+    pub(crate) fn chosen<'a>(mut self, chosen: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        self.fields.extend(chosen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
     /// What a field says, or null where it says nothing.
     pub(crate) fn or_null(&self, name: &str) -> Value {
         let text = self.text(name);

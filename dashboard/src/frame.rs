@@ -152,6 +152,10 @@ fn note(name: &str) -> Option<&'static str> {
         "rotated" => "The trigger has a new secret; the one before still works for a day.",
         "revoked" => "Revoked.",
         "erased" => "Erased.",
+        "erasing" => "There are conversations left: they are being erased. Erase again until the contact is gone.",
+        "enabled" => "The destination is told of what ends from now on.",
+        "valued" => "The secret has a value.",
+        "valueless" => "The secret has no value.",
         "partial" => "Some of them could not be done; they are still listed.",
         _ => return None,
     })

@@ -27,12 +27,18 @@ use crate::visit::{Visit, page};
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// How long a browser waits until it begins again, in milliseconds.
 const RETRY_MS: u32 = 1_000;
+/// How often it is looked at what waits, and how often in one stream: an hour long.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOKS_MAX: u32 = 1_800;
 /// How often a page is told that its stream still goes on.
 const PING_EVERY: Duration = Duration::from_secs(20);
 
 /// The routes of the group.
 pub(crate) fn routes() -> Router<Arc<Ui>> {
-    Router::new().route("/ui/live/all", page(all)).route("/ui/live/conversation/{id}", page(conversation))
+    Router::new()
+        .route("/ui/live/all", page(all))
+        .route("/ui/live/approvals", page(approvals))
+        .route("/ui/live/conversation/{id}", page(conversation))
 }
 
 /// The stream of a conversation.
@@ -42,6 +48,9 @@ pub(crate) fn of_conversation(id: &str) -> String {
 
 /// The stream of all that happens.
 pub(crate) const ALL: &str = "/ui/live/all";
+
+/// The stream of what waits for somebody: what happened tells of turns that end, not of one that begins to wait.
+pub(crate) const APPROVALS: &str = "/ui/live/approvals";
 
 /// A piece of a stream, as far as a page needs it.
 #[derive(Debug, Deserialize)]
@@ -61,6 +70,32 @@ async fn all(visit: Arc<Visit>) -> Result<Response, Failure> {
     follow(&visit, ask, |_| Some("event: changed\ndata: null\n\n".to_owned())).await
 }
 
+async fn approvals(visit: Arc<Visit>) -> Result<Response, Failure> {
+    let known = waiting(&visit).await?;
+    let looks = stream::unfold((visit, known, 0), |(visit, known, looks)| async move {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // A stream that ends is begun again by the browser, which then learns what is wrong.
+        let now = waiting(&visit).await.ok().filter(|_| looks < LOOKS_MAX)?;
+        let piece = if now == known { ": still here\n\n" } else { "event: changed\ndata: 1\n\n" };
+        Some((Bytes::from_static(piece.as_bytes()), (visit, now, looks + 1)))
+    });
+    Ok(streamed(looks))
+}
+
+/// The ids of what waits.
+async fn waiting(visit: &Visit) -> Result<Vec<String>, Failure> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    #[derive(Deserialize)]
+    struct Listed {
+        items: Vec<Named>,
+    }
+    let listed: Listed = visit.get("/approval/list?take=100").await?;
+    Ok(listed.items.into_iter().map(|named| named.id).collect())
+}
+
 async fn conversation(visit: Arc<Visit>) -> Result<Response, Failure> {
     let last = visit.headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let path = format!("/conversation/{}/subscribe", path::part(visit.place("id")));
@@ -71,7 +106,6 @@ async fn conversation(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 async fn follow(visit: &Visit, ask: Ask<'_>, told: fn(&str) -> Option<String>) -> Result<Response, Failure> {
     let answer = visit.ui.api.send(&visit.session.token, ask).await?;
-    let begin = stream::iter([Bytes::from(format!("retry: {RETRY_MS}\n\n"))]);
     let lines = Lines { stream: answer.into_body().into_data_stream(), buffer: BytesMut::new() };
     let pieces = stream::unfold(lines, move |mut lines| async move {
         loop {
@@ -84,12 +118,18 @@ async fn follow(visit: &Visit, ask: Ask<'_>, told: fn(&str) -> Option<String>) -
             }
         }
     });
+    Ok(streamed(pieces))
+}
+
+/// Pieces as a browser reads them.
+fn streamed(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let begin = stream::iter([Bytes::from(format!("retry: {RETRY_MS}\n\n"))]);
     let body: Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send>> = Box::pin(begin.chain(pieces).map(Ok));
     let mut response = Response::new(axum::body::Body::from_stream(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 /// A stream, line by line.
@@ -127,7 +167,7 @@ fn told(line: &str) -> Option<String> {
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     match piece.r#type.as_str() {
         "message" | "result" | "operationBegin" | "operationEnd" => {
-            Some(format!("{id}event: changed\ndata: {}\n\n", said(&piece).unwrap_or_else(|| json!(null))))
+            Some(format!("{id}event: changed\ndata: {}\n\n", said(&piece).unwrap_or(Value::Null)))
         }
         "token" => words(piece.data.get("token")?.as_str()),
         "restart" => words(None),

@@ -13,10 +13,17 @@ use crate::ui::Ui;
 use crate::visit::{Visit, page};
 
 mod ability;
+mod approval;
+mod audit;
 mod bot;
+mod contact;
 mod conversation;
+mod dead;
 mod overview;
+mod secret;
 mod skillset;
+mod system;
+mod token;
 mod trigger;
 
 /// All pages.
@@ -24,10 +31,17 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
     Router::new()
         .merge(overview::routes())
         .merge(conversation::routes())
+        .merge(approval::routes())
+        .merge(dead::routes())
         .merge(trigger::routes())
         .merge(bot::routes())
         .merge(skillset::routes())
         .merge(ability::routes())
+        .merge(contact::routes())
+        .merge(secret::routes())
+        .merge(token::routes())
+        .merge(audit::routes())
+        .merge(system::routes())
         .route("/ui/{*rest}", page(nothing))
 }
 

@@ -1,6 +1,7 @@
 //! Times as whoever looks at them has them.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use maud::{Markup, html};
 
@@ -29,15 +30,20 @@ impl Zone {
         html! { time datetime=(machine) title=(long) { (short) } }
     }
 
-    /// The same, where there is one.
-    pub(crate) fn maybe(&self, at_ms: Option<i64>) -> Markup {
-        self.time(at_ms.unwrap_or(0))
-    }
-
     /// A time of day alone, for charts.
     pub(crate) fn tick(&self, at_ms: i64, is_day: bool) -> String {
         let at = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(self.zone.clone());
         at.strftime(if is_day { "%a %d" } else { "%H:%M" }).to_string()
+    }
+
+    /// When a day begins.
+    pub(crate) fn begin_of(&self, day: Date) -> Option<i64> {
+        Some(day.to_zoned(self.zone.clone()).ok()?.timestamp().as_millisecond())
+    }
+
+    /// The day of a time.
+    pub(crate) fn day_of(&self, at_ms: i64) -> Option<Date> {
+        Some(Timestamp::from_millisecond(at_ms).ok()?.to_zoned(self.zone.clone()).date())
     }
 
     fn words(&self, at_ms: i64) -> Option<(String, String, String)> {
@@ -57,6 +63,14 @@ impl Zone {
 #[cfg(test)]
 mod tests {
     use super::Zone;
+
+    #[test]
+    fn a_day_begins_where_the_visitor_is() {
+        let zone = Zone::of(Some("Europe/Berlin"), 0);
+        let day = "2026-09-21".parse().unwrap();
+        assert_eq!(zone.begin_of(day), Some(1_789_941_600_000));
+        assert_eq!((zone.day_of(1_789_941_600_000), zone.day_of(1_789_941_599_999)), (Some(day), day.yesterday().ok()));
+    }
 
     #[test]
     fn a_time_is_as_short_as_it_can_be() {

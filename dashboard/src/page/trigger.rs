@@ -18,6 +18,7 @@ use crate::{live, path};
 mod configure;
 mod connect;
 mod event;
+mod result;
 
 /// The routes of the group.
 pub(super) fn routes() -> Router<Arc<Ui>> {
@@ -34,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Ui>> {
         .route("/ui/triggers/{id}/invoke", deed(event::invoke))
         .route("/ui/triggers/{id}/send", deed(event::send))
         .route("/ui/triggers/{id}/cancel", deed(event::cancel_all))
+        .merge(result::routes())
 }
 
 /// A trigger, as far as its pages show it.
@@ -97,7 +99,8 @@ async fn fetch(visit: &Visit) -> Result<Trigger, Failure> {
 /// A page of one trigger, with its sides.
 fn side(visit: &Visit, trigger: &Trigger, body: &Markup) -> Page {
     let home = address(&trigger.id);
-    let sides = [("Events", home.clone()), ("Connect", format!("{home}/connect")), ("Configure", format!("{home}/configure"))];
+    let under = |side: &str| format!("{home}/{side}");
+    let sides = [("Events", home.clone()), ("Connect", under("connect")), ("Results", under("results")), ("Configure", under("configure"))];
     let switch = format!("{home}/state");
     let actions = html! {
         @if visit.operates() {

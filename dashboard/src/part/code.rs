@@ -1,6 +1,7 @@
 //! Texts for machines.
 
 use maud::{Markup, html};
+use serde_json::{Value, json};
 
 /// A block that can be copied as a whole. `name` says what it is, for those who do not see it.
 pub(crate) fn block(name: &str, text: &str) -> Markup {
@@ -20,4 +21,10 @@ pub(crate) fn copy(name: &str, text: &str) -> Markup {
 /// An id, whole, in the letters of machines.
 pub(crate) fn id(id: &str) -> Markup {
     html! { code.id title=(id) { (id) } }
+}
+
+/// A value as a form shows it; nothing where it says nothing.
+pub(crate) fn json(value: Option<&Value>) -> String {
+    let said = value.filter(|value| !value.is_null() && **value != json!([]) && **value != json!({}));
+    said.map(|value| serde_json::to_string_pretty(value).unwrap_or_default()).unwrap_or_default()
 }

@@ -42,6 +42,11 @@ impl<'a> Field<'a> {
         Self { hint, ..self }
     }
 
+    /// What is wrong with it, for fields that are drawn elsewhere.
+    pub(crate) fn said(&self) -> Option<&'a str> {
+        self.fault()
+    }
+
     fn fault(&self) -> Option<&'a str> {
         let failure = self.failure?;
         failure.field.as_deref().filter(|field| is_of(field, self.name)).map(|_| failure.message.as_str())
