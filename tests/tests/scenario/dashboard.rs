@@ -32,7 +32,7 @@ async fn lettered() -> System {
 }
 
 async fn run(suite: &str) {
-    let mut system = lettered().await;
+    let mut system = Box::pin(lettered()).await;
     let url = format!("http://{}", system.gateway(0).name);
     assert!(browser::run(suite, &url, API_TOKEN).await, "what failed stands above");
     drop(system.settled(SOON).await);
@@ -65,8 +65,11 @@ async fn whatever_is_written_is_shown_as_text() {
     run("texts").await;
 }
 
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
 /// A request of a page, as it is answered; nothing is followed.
-async fn page(url: &str, method: reqwest::Method, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> reqwest::Response {
+async fn page(url: &str, method: Method, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> reqwest::Response {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(SOON).build().unwrap();
     let mut request = client.request(method, format!("{url}{path}"));
     for (name, value) in headers {
@@ -115,7 +118,7 @@ async fn forms_of_other_sites_and_sessions_are_refused() {
 
     let state = "/ui/triggers/orders/state";
     let of_site = |site| [("cookie", mine.as_str()), ("sec-fetch-site", site)];
-    let rows: [(&[(&str, &str)], &str, u16); 6] = [
+    let rows: [(Headers<'_>, &str, u16); 6] = [
         (&[("cookie", &mine)], "", 403),
         (&[("cookie", &mine)], &others, 403),
         (&of_site("cross-site"), &said, 403),
