@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::routing::get;
 use serde::Deserialize;
 
 use crate::api::Failure;
 use crate::path;
 use crate::ui::Ui;
-use crate::visit::{Visit, page};
+use crate::visit::{self, Visit, page};
 
 mod ability;
 mod approval;
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
         .merge(token::routes())
         .merge(audit::routes())
         .merge(system::routes())
+        .route("/ui/", get(async || visit::see("/ui")))
         .route("/ui/{*rest}", page(nothing))
 }
 

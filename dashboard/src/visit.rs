@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use serde::Deserialize;
@@ -175,7 +175,7 @@ async fn arrive(ui: Arc<Ui>, session: Session, now_ms: i64, request: Request) ->
         .ask(&session.token, Ask::get("/self/fetch"))
         .await
         .map_err(|failure| if failure.is_stranger() { login::needed(&parts.method, &parts.uri) } else { frame::bare(&ui, &failure) })?;
-    let is_read = parts.method == Method::GET;
+    let is_read = parts.method.is_safe();
     let form = if is_read { Ok(Form::default()) } else { Form::read(body).await };
     let form = form.map_err(|failure| frame::bare(&ui, &failure))?;
     let is_ours = guard::is_same_site(&parts.headers) && session.is_word(form.word(WORD));

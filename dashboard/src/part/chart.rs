@@ -111,9 +111,9 @@ fn line(points: &[Point], most: f64, value: impl Fn(&Point) -> Option<f64>) -> S
             is_open = false;
             continue;
         };
-        let (x, y) = (rounded(left(index, points.len()) + step / 2.0), rounded(HEIGHT - BELOW - height(value, most)));
+        let (x, y) = (rounded(left(index, points.len()) + step / 2.0 - 1.0), rounded(HEIGHT - BELOW - height(value, most)));
         let verb = if is_open { 'L' } else { 'M' };
-        let dot = if is_open { "" } else { "h.5" };
+        let dot = if is_open { "" } else { "h2" };
         way.extend([verb.encode_utf8(&mut [0; 4]) as &str, &x, " ", &y, dot]);
         is_open = true;
     }

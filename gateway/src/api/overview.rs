@@ -46,7 +46,9 @@ fn form() -> Form {
             "acceptP50Ms": quantile("From the arrival of an event's call at a gateway to its receipt; null where there was none."),
             "acceptP99Ms": quantile("The same of the slowest hundredth.")
         });
-        let names: Vec<&String> = figures.as_object().map(|figures| figures.keys().collect()).unwrap_or_default();
+        let mut names: Vec<&String> = figures.as_object().map(|figures| figures.keys().collect()).unwrap_or_default();
+        // A map keeps its order or sorts, by what else is built with it.
+        names.sort_unstable();
         let mut point = json!({ "type": "object", "properties": figures, "required": names });
         let total = json!({ "type": ["object", "null"], "description": "The same over the whole span; null while Redis is silent.", "properties": figures, "required": names });
         if let Some(properties) = point.pointer_mut("/properties").and_then(Value::as_object_mut) {
