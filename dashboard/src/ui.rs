@@ -23,6 +23,8 @@ pub struct Settings {
     pub master: MasterKey,
     /// Where callers reach this deployment; without it what the browser asked for.
     pub public_url: Option<Url>,
+    /// Where a trace is looked at, with `{traceId}` for its id; without it ids are shown alone.
+    pub trace_url: Option<String>,
     /// The time by which sessions end.
     pub clock: Clock,
     /// A code that logs in once, and the token that it stands for.
@@ -45,6 +47,8 @@ pub(crate) struct Ui {
     pub(crate) assets: Assets,
     /// Where callers reach this deployment.
     pub(crate) public_url: Option<Url>,
+    /// Where a trace is looked at.
+    pub(crate) trace_url: Option<String>,
     /// The time.
     pub(crate) clock: Clock,
     once: Mutex<Option<(SecretString, SecretString)>>,
@@ -59,8 +63,16 @@ impl fmt::Debug for Ui {
 impl Ui {
     /// Pages over an API.
     pub(crate) fn new(api: Router, settings: Settings) -> Self {
-        let Settings { master, public_url, clock, once } = settings;
-        Self { api: Api::new(api), keeper: Keeper::new(master), assets: Assets::default(), public_url, clock, once: Mutex::new(once) }
+        let Settings { master, public_url, trace_url, clock, once } = settings;
+        Self {
+            api: Api::new(api),
+            keeper: Keeper::new(master),
+            assets: Assets::default(),
+            public_url,
+            trace_url,
+            clock,
+            once: Mutex::new(once),
+        }
     }
 
     /// The token that a code stands for, the first time that it is shown.

@@ -45,6 +45,9 @@ pub struct Config {
     /// Where callers reach this deployment, such as <https://events.example.com>: what the dashboard tells them to call.
     #[arg(long, env = "CUEPOINT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<url::Url>,
+    /// Where the dashboard links traces to, such as `https://traces.example.com/{traceId}`.
+    #[arg(long, env = "CUEPOINT_TRACE_URL", value_name = "URL")]
+    pub trace_url: Option<String>,
     /// Whether the dashboard is served under /ui.
     #[arg(long = "dashboard", env = "CUEPOINT_DASHBOARD", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub pages: bool,
@@ -113,6 +116,10 @@ impl Config {
         }
         if self.public_url.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https") || url.query().is_some()) {
             faults.push("--public-url must be an http or https address without a query".to_owned());
+        }
+        let is_link = |url: &String| (url.starts_with("https://") || url.starts_with("http://")) && url.contains("{traceId}");
+        if self.trace_url.as_ref().is_some_and(|url| !is_link(url)) {
+            faults.push("--trace-url must be an http or https address with {traceId} in it".to_owned());
         }
         faults.extend(self.deployment_key().err());
         if self.master_key_file.is_some() {

@@ -110,6 +110,7 @@ fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
     dashboard::Settings {
         master: door.master.clone(),
         public_url: config.public_url.clone(),
+        trace_url: config.trace_url.clone(),
         clock: Arc::new(move || {
             let door = Arc::clone(&clock);
             Box::pin(async move { door.clock.now_ms(&door.client).await })

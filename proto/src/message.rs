@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::id::SessionKey;
 use crate::record::{Record, Step};
+use crate::trace::Traceparent;
 use crate::wire;
 use crate::wire::outcome::End;
 
@@ -129,7 +130,15 @@ pub fn of(session: &SessionKey, seq: u64, at_ms: i64, record: &Record) -> Vec<Me
     }
     let notes: Vec<Shown> = record.input().iter().flat_map(|input| notes(input)).map(Shown::note).collect();
     let mut entries: Vec<(Kind, String, Value)> = Vec::new();
-    entries.extend(record.input().filter(|input| is_said(input)).map(user));
+    let trace = Traceparent::parse(&record.traceparent);
+    entries.extend(record.input().filter(|input| is_said(input)).map(|input| {
+        let (kind, text, meta) = user(input);
+        let meta = match &trace {
+            Some(trace) => with(meta, "traceId", trace.trace_id().into()),
+            None => meta,
+        };
+        (kind, text, meta)
+    }));
     match &record.step {
         Some(Step::Intents(step)) => {
             entries.extend(step.thought.iter().flat_map(thought));

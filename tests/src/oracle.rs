@@ -15,6 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -34,6 +35,7 @@ struct Inner {
     script: Script,
     asked: Mutex<Vec<Value>>,
     latency: Mutex<Duration>,
+    pace: Mutex<Duration>,
     under_way: Mutex<UnderWay>,
 }
 
@@ -78,8 +80,13 @@ impl Oracle {
     pub async fn start(script: impl Fn(usize, &Value) -> Say + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("an oracle can listen");
         let address = listener.local_addr().expect("an oracle has an address");
-        let inner =
-            Arc::new(Inner { script: Box::new(script), asked: Mutex::default(), latency: Mutex::default(), under_way: Mutex::default() });
+        let inner = Arc::new(Inner {
+            script: Box::new(script),
+            asked: Mutex::default(),
+            latency: Mutex::default(),
+            pace: Mutex::default(),
+            under_way: Mutex::default(),
+        });
         let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(Arc::clone(&inner));
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.expect("an oracle serves") });
@@ -104,6 +111,11 @@ impl Oracle {
     /// Answers after this long from now on.
     pub fn set_latency(&self, latency: Duration) {
         *lock(&self.inner.latency) = latency;
+    }
+
+    /// Says each word this long after the one before from now on.
+    pub fn set_pace(&self, pace: Duration) {
+        *lock(&self.inner.pace) = pace;
     }
 
     /// All questions so far.
@@ -131,8 +143,12 @@ async fn answer(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
     let latency = *lock(&inner.latency);
     tokio::time::sleep(latency).await;
     let said = (inner.script)(steps(&question), &question);
-    let chunks = chunks(&said).into_iter().map(|chunk| Ok::<_, Infallible>(Bytes::from(format!("data: {chunk}\n\n"))));
-    let mut response = Response::new(Body::from_stream(futures_util::stream::iter(chunks)));
+    let pace = *lock(&inner.pace);
+    let chunks = futures_util::stream::iter(chunks(&said)).then(move |chunk| async move {
+        tokio::time::sleep(pace).await;
+        Ok::<_, Infallible>(Bytes::from(format!("data: {chunk}\n\n")))
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
     response.headers_mut().insert(CONTENT_TYPE, "text/event-stream".parse().expect("a header"));
     response
 }

@@ -278,6 +278,7 @@ impl System {
                     bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
                     access: setup.access.clone(),
                     public_url: None,
+                    trace_url: None,
                     pages: true,
                     login_once: None,
                 };

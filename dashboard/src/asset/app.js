@@ -137,6 +137,8 @@ function said({ text, event }) {
   const live = document.getElementById("live-text");
   if (!live) return;
   if (text === null || live.dataset.event !== event) live.textContent = "";
+  // The first words of a turn are the first that a page hears of it.
+  if (live.dataset.event !== event) changed();
   live.dataset.event = event;
   live.append(text ?? "");
 }

@@ -18,6 +18,7 @@ use crate::ui::Ui;
 use crate::visit::{self, Visit, deed as done, page};
 use crate::{live, path};
 
+mod ahead;
 mod detail;
 mod entry;
 mod took;

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
+use tests::peer::browser;
 use tests::resource::{agent, skillset, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
@@ -291,5 +292,32 @@ async fn a_model_that_is_away_fails_the_turn_with_its_reason() {
     assert_eq!(failure["meta"]["failure"]["code"], "CUE0610", "{failure}");
     assert!(failure["text"].as_str().unwrap().contains("private"), "{failure}");
     system.settled(Duration::from_secs(5)).await;
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_follows_turns_and_decides_in_a_browser() {
+    let oracle = Oracle::start(|steps, question| {
+        let last = question["messages"].as_array().and_then(|messages| messages.iter().rfind(|message| message["role"] == "user"));
+        let last = last.map(ToString::to_string).unwrap_or_default();
+        match steps {
+            0 if last.contains("slowly") => Say::Text(format!("Once upon a time {} The end.", "and then ".repeat(12))),
+            0 if last.contains("Pay") => Say::Calls(vec![("pay".into(), json!({ "id": "7" })), ("ask".into(), json!({}))]),
+            0 => Say::Text("a short tale".into()),
+            _ => Say::Text("paid; the colour is blue".into()),
+        }
+    })
+    .await;
+    oracle.set_pace(Duration::from_millis(60));
+    let sink = Sink::start().await;
+    let abilities = json!([
+        { "name": "pay", "approval": true, "instruction": block("fetch", &format!("POST {}", sink.url("pay/$[id! euc]"))) },
+        { "name": "ask", "instruction": "```await/timeout=1h\nWhich colour?\n```" },
+    ]);
+    let mut system = shop(&oracle, abilities, "").await;
+    system.ledger().allow_strangers();
+    let url = format!("http://{}", system.gateway(0).name);
+    assert!(browser::run("agent", &url, API_TOKEN).await, "what failed stands above");
+    assert_eq!(sink.hits().len(), 1);
     system.finish().await;
 }

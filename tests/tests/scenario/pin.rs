@@ -130,6 +130,7 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
         bounds: gateway::config::Bounds::default(),
         access: gateway::config::Access::default(),
         public_url: None,
+        trace_url: None,
         pages: false,
         login_once: None,
     };

@@ -78,6 +78,7 @@ impl System {
             bounds: gateway::config::Bounds::default(),
             access: gateway::config::Access::default(),
             public_url: None,
+            trace_url: None,
             pages: true,
             login_once: Some(login.clone()),
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::entry::{self, Message};
 use super::took::Took;
-use super::{Conversation, DIRECT, act, address, call};
+use super::{Conversation, DIRECT, act, address, ahead, call};
 use crate::api::Failure;
 use crate::frame::{self, Page};
 use crate::page::trigger::List;
@@ -33,14 +33,21 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let earlier = cursor.filter(|_| items.len() >= MESSAGES);
     let last = items.last().map(|message| message.event().to_owned());
     let named = items.iter().find_map(Message::session);
-    let status = status(&visit, &conversation, last.as_deref()).await;
+    let is_newest = visit.asked("before").is_empty();
+    let ahead = if is_newest { ahead::of(&visit, Conversation::place(id)).await } else { Vec::new() };
+    let mut status = status(&visit, &conversation, last.as_deref()).await;
+    let mut open = last.as_deref();
+    if let (Some(next), false) = (ahead.first(), matches!(status.as_str(), "running" | "waiting")) {
+        (status, open) = ("queued".to_owned(), Some(next.id.as_str()));
+    }
     let waiting = (status == "waiting").then_some(last.as_deref()).flatten();
     let body = html! {
         div.columns {
             div {
                 @if let Some(earlier) = &earlier { p.more { a.button href=(path::with(&address(id), &[("before", earlier)])) { "Show earlier" } } br; }
                 @if items.is_empty() { (empty::tell("Nothing was said yet", &html! { "What is said and done appears here by itself." })) }
-                (entry::timeline(&visit, &items, waiting))
+                (entry::timeline(&visit, id, &items, waiting))
+                (ahead::show(&visit, id, &ahead))
                 p.live-text #live-text aria-live="polite" {}
             }
             aside.stack {
@@ -51,8 +58,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     };
     let mut page = Page::new(conversation.title(named), body).below("Conversations", "/ui/conversations");
     page = page.beside(html! { span data-region="status" { @if !status.is_empty() { (badge::status(&status)) } } });
-    page = page.actions(html! { div.actions data-region="deeds" { (deeds(&visit, id, (&status, last.as_deref()))) } });
-    if visit.asked("before").is_empty() {
+    page = page.actions(html! { div.actions data-region="deeds" { (deeds(&visit, id, (&status, open))) } });
+    if is_newest {
         page = page.live(live::of_conversation(id));
     }
     Ok(page.answer(&visit))
@@ -105,10 +112,19 @@ fn about(visit: &Visit, one: &Conversation, (messages, is_whole): (&[Message], b
                 (if is_whole { "Turns" } else { "Turns shown" }, Some(html! { (took.turns) })),
                 (if is_whole { "Tokens" } else { "Tokens of these" }, (took.tokens > 0).then(|| html! { (number::count(took.tokens)) })),
                 ("Cost", (took.cost_micro_usd > 0).then(|| html! { (number::cost(took.cost_micro_usd)) })),
+                ("Trace", messages.iter().rev().find_map(Message::trace).map(|id| trace(visit, id))),
                 ("Models", facts::text(&models.join(", "))),
                 ("Id", Some(code::id(&one.id))),
             ]))
         }
+    }
+}
+
+/// A trace, linked where the operator says where traces are looked at.
+fn trace(visit: &Visit, id: &str) -> Markup {
+    match &visit.ui.trace_url {
+        Some(url) => html! { a href=(url.replace("{traceId}", &path::part(id))) rel="noopener noreferrer" { code.id { (id) } } },
+        None => code::id(id),
     }
 }
 
@@ -134,9 +150,11 @@ pub(super) async fn say(visit: Arc<Visit>) -> Result<Response, Failure> {
     Ok(visit::back(&address(id), &[("note", "sent")]))
 }
 
-/// Begins another conversation with what was said in this one.
+/// Begins another conversation with what was said in this one, up to a message where one is named.
 pub(super) async fn fork(visit: Arc<Visit>) -> Result<Response, Failure> {
-    let made: Value = visit.post(&of(visit.place("id"), "fork"), &json!({})).await?;
+    let message = visit.form.word("message");
+    let body = if message.is_empty() { json!({}) } else { json!({ "messageId": message }) };
+    let made: Value = visit.post(&of(visit.place("id"), "fork"), &body).await?;
     let id = made.get("id").and_then(Value::as_str).unwrap_or_default();
     Ok(visit::back(&address(id), &[("note", "made")]))
 }

@@ -59,6 +59,11 @@ impl Message {
         Some(of(&self.meta, "/session")).filter(|session| !session.is_empty())
     }
 
+    /// The trace that its event belongs to, where its caller began one.
+    pub(super) fn trace(&self) -> Option<&str> {
+        Some(of(&self.meta, "/traceId")).filter(|id| !id.is_empty())
+    }
+
     /// Whom its event named, where it named somebody.
     pub(super) fn contact(&self) -> Option<&str> {
         let contact = self.meta.get("contact")?;
@@ -76,7 +81,7 @@ impl Message {
 }
 
 /// All entries, oldest first. `waiting` is the event whose turn waits, if one does.
-pub(super) fn timeline(visit: &Visit, messages: &[Message], waiting: Option<&str>) -> Markup {
+pub(super) fn timeline(visit: &Visit, conversation: &str, messages: &[Message], waiting: Option<&str>) -> Markup {
     let ends: HashMap<Place, &Message> = messages.iter().filter_map(|one| Some((one.call("response")?, one))).collect();
     let answered: HashMap<Place, &Message> = messages
         .iter()
@@ -95,7 +100,7 @@ pub(super) fn timeline(visit: &Visit, messages: &[Message], waiting: Option<&str
                     @let open = waiting.is_some_and(|event| event == call.0) && answer.is_none();
                     (shell(visit, message, "activity", &acted(visit, message, (ends.get(&call).copied(), open))))
                 } @else if !is_other_half {
-                    (said(visit, message, first.as_deref()))
+                    (said(visit, conversation, message, first.as_deref()))
                 }
             }
         }
@@ -111,7 +116,7 @@ fn shell(visit: &Visit, message: &Message, class: &str, what: &Markup) -> Markup
     }
 }
 
-fn said(visit: &Visit, message: &Message, event: Option<&str>) -> Markup {
+fn said(visit: &Visit, conversation: &str, message: &Message, event: Option<&str>) -> Markup {
     let (class, who) = match message.r#type.as_str() {
         "user" => ("user", "User"),
         "bot" => ("bot", "Bot"),
@@ -138,16 +143,26 @@ fn said(visit: &Visit, message: &Message, event: Option<&str>) -> Markup {
             _ => p { (message.text) },
         }
         (beside(message))
-        @if message.r#type == "user" && visit.operates() && event.is_some() && message.event().starts_with("evt.") && !message.event().starts_with("evt._api.") {
-            (deeds(visit, message.event()))
-        }
+        @if visit.operates() && matches!(class, "user" | "bot") { (deeds(visit, conversation, message)) }
     };
     shell(visit, message, class, &what)
 }
 
-/// What an event that was handled can have done to it.
-fn deeds(visit: &Visit, event: &str) -> Markup {
-    html! { details { summary { "Event" } p.hint { code.id { (event) } } div.deeds { (deed::button(visit, &format!("/ui/events/{}/rerun", path::part(event)), "Run again", &[])) } } }
+/// What can be done with a message: its event sent again, and the conversation begun anew from here.
+fn deeds(visit: &Visit, conversation: &str, message: &Message) -> Markup {
+    let event = message.event();
+    // What the API itself said is no event of a trigger, which could be sent again.
+    let is_event = message.r#type == "user" && event.starts_with("evt.") && !event.starts_with("evt._api.");
+    html! {
+        details {
+            summary { @if is_event { "Event" } @else { "Message" } }
+            @if is_event { p.hint { code.id { (event) } } }
+            div.deeds {
+                @if is_event { (deed::button(visit, &format!("/ui/events/{}/rerun", path::part(event)), "Run again", &[])) }
+                (deed::button(visit, &format!("{}/fork", super::address(conversation)), "Fork from here", &[("message", &message.id)]))
+            }
+        }
+    }
 }
 
 /// What a message says of itself, in a few words.
