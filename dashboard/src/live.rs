@@ -73,10 +73,10 @@ async fn all(visit: Arc<Visit>) -> Result<Response, Failure> {
 async fn approvals(visit: Arc<Visit>) -> Result<Response, Failure> {
     let known = waiting(&visit).await?;
     let looks = stream::unfold((visit, known, 0), |(visit, known, looks)| async move {
-        tokio::time::sleep(LOOK_EVERY).await;
+        let is_over = tokio::time::timeout(LOOK_EVERY, visit.ui.shutdown.cancelled()).await.is_ok();
         // A stream that ends is begun again by the browser, which then learns what is wrong.
-        let now = waiting(&visit).await.ok().filter(|_| looks < LOOKS_MAX)?;
-        let piece = if now == known { ": still here\n\n" } else { "event: changed\ndata: 1\n\n" };
+        let now = waiting(&visit).await.ok().filter(|_| looks < LOOKS_MAX && !is_over)?;
+        let piece = if now == known { ": still here\n\n" } else { "event: changed\ndata: null\n\n" };
         Some((Bytes::from_static(piece.as_bytes()), (visit, now, looks + 1)))
     });
     Ok(streamed(looks))

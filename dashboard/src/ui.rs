@@ -8,6 +8,7 @@ use backbone::seal::MasterKey;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::api::Api;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub trace_url: Option<String>,
     /// The time by which sessions end.
     pub clock: Clock,
+    /// Ends the streams of open pages, so that the gateway can stop.
+    pub shutdown: CancellationToken,
     /// A code that logs in once, and the token that it stands for.
     pub once: Option<(SecretString, SecretString)>,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Ui {
     pub(crate) public_url: Option<Url>,
     /// Where a trace is looked at.
     pub(crate) trace_url: Option<String>,
+    /// Ends the streams of open pages.
+    pub(crate) shutdown: CancellationToken,
     /// The time.
     pub(crate) clock: Clock,
     once: Mutex<Option<(SecretString, SecretString)>>,
@@ -63,13 +68,14 @@ impl fmt::Debug for Ui {
 impl Ui {
     /// Pages over an API.
     pub(crate) fn new(api: Router, settings: Settings) -> Self {
-        let Settings { master, public_url, trace_url, clock, once } = settings;
+        let Settings { master, public_url, trace_url, clock, shutdown, once } = settings;
         Self {
             api: Api::new(api),
             keeper: Keeper::new(master),
             assets: Assets::default(),
             public_url,
             trace_url,
+            shutdown,
             clock,
             once: Mutex::new(once),
         }

@@ -115,6 +115,7 @@ fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
             let door = Arc::clone(&clock);
             Box::pin(async move { door.clock.now_ms(&door.client).await })
         }),
+        shutdown: door.shutdown.clone(),
         once: config.login_once.clone().zip(config.token().ok().flatten()),
     }
 }

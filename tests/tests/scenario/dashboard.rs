@@ -171,3 +171,21 @@ async fn looking_at_a_trigger_is_not_on_record_and_seeing_its_secret_is() {
     assert_eq!(reveals().await, 2, "the page's, and our own");
     system.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_stops_while_pages_are_open() {
+    let mut system = small().with(trigger("orders")).start().await;
+    let answer = system.call("orders").text("hi").query("wait=10").send().await.ok();
+    let url = format!("http://{}", system.gateway(0).name);
+    let cookie = log_in(&url, API_TOKEN).await;
+    let mut open = Vec::new();
+    for path in ["all", "approvals", &format!("conversation/{}", answer.conversation())] {
+        let mut stream = page(&url, Method::GET, &format!("/ui/live/{path}"), &[("cookie", &cookie)], &[]).await;
+        assert_eq!(stream.headers()["content-type"], "text/event-stream", "{path}");
+        assert!(stream.chunk().await.unwrap().is_some(), "{path} says nothing");
+        open.push(stream);
+    }
+    // It fails where the gateway has not ended within its time.
+    system.finish().await;
+    drop(open);
+}
