@@ -128,7 +128,7 @@ fn row(visit: &Visit, entry: &Entry) -> Vec<Markup> {
     vec![
         visit.zone.time(entry.at),
         who(&entry.who),
-        html! { code.id { (entry.action) } },
+        html! { code.nowrap { (entry.action) } },
         html! { @if let Some(page) = place(&entry.key) { a.id href=(page) { (entry.key) } } @else { span.id { (entry.key) } } },
         html! {
             div {
@@ -175,7 +175,7 @@ fn place(key: &str) -> Option<String> {
 
 fn digest(digest: Option<&str>) -> Markup {
     html! {
-        @if let Some(digest) = digest { code title=(digest) { (digest.get(..DIGEST_CHARS).unwrap_or(digest)) @if digest.len() > DIGEST_CHARS { "…" } } }
+        @if let Some(digest) = digest { code.nowrap title=(digest) { (digest.get(..DIGEST_CHARS).unwrap_or(digest)) @if digest.len() > DIGEST_CHARS { "…" } } }
         @else { span.muted { "–" } }
     }
 }
@@ -208,6 +208,6 @@ mod tests {
 
     #[test]
     fn a_digest_is_short_and_whole_where_it_is_pointed_at() {
-        assert_eq!(digest(Some("0123456789abcdef")).into_string(), "<code title=\"0123456789abcdef\">01234567…</code>");
+        assert_eq!(digest(Some("0123456789abcdef")).into_string(), "<code class=\"nowrap\" title=\"0123456789abcdef\">01234567…</code>");
     }
 }
