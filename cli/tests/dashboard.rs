@@ -6,6 +6,7 @@ mod tests {
     use std::process::Stdio;
     use std::time::Duration;
 
+    use rustix::process::{Pid, Signal, kill_process};
     use tokio::io::{AsyncBufReadExt as _, BufReader};
     use tokio::process::Command;
 
@@ -34,7 +35,10 @@ mod tests {
         run.arg(root.join("tests/browser/run.mjs")).arg("first").env("CUEPOINT_URL", &link).env("CUEPOINT_TOKEN", "");
         let output = tokio::time::timeout(DEADLINE, run.kill_on_drop(true).output()).await.unwrap().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        dev.kill().await.unwrap();
+        // Its servers end with it only where it is let to end.
+        kill_process(Pid::from_raw(i32::try_from(dev.id().unwrap()).unwrap()).unwrap(), Signal::TERM).unwrap();
+        let ended = tokio::time::timeout(DEADLINE, dev.wait()).await.unwrap().unwrap();
+        assert!(ended.success(), "it ended with {ended}");
         drop(std::fs::remove_dir_all(&data));
         assert!(output.status.success() && said.trim_end().ends_with("all steps passed"), "{said}");
     }
