@@ -99,6 +99,9 @@ def put_right(case, operation):
         if operation in ABILITIES and "instruction" in body:
             body.pop("linkedSecretId", None)
             body["secretId"] = world.one("secret")
+        # What is checked is a whole ability, where it is no change of one that is there.
+        if operation == "checkAbility" and not (case.query or {}).get("ability"):
+            body = {"name": "Checked", "instruction": "```echo\n$[text|what to say]\n```", **body}
         # Only what calls a network has addresses that it may call.
         if operation in ABILITIES and not CALLS_OUT.match(str(body.get("instruction", ""))):
             body.pop("egress", None)

@@ -19,12 +19,13 @@ use crate::door::Door;
 
 /// The operations of the group.
 pub(super) fn operations() -> Vec<Operation> {
-    let spans = Span::ALL.map(Span::name);
+    // An empty one is none, as in every query.
+    let spans: Vec<&str> = Span::ALL.map(Span::name).into_iter().chain([""]).collect();
     vec![
         Operation::get("fetchOverview", "/overview/fetch", Access::Scope(Scope::Read), fetch)
             .says("System", "Show how it goes, over all processes")
             .more("Latencies are told to within 22 %. While Redis is silent there are no points, and what is read from it is null; while the index is built the points are those of what it has read so far.")
-            .query("span", json!({ "type": "string", "enum": spans, "default": spans[0] }), "The last hour by minutes, the last day by half hours, or the last week by three hours.")
+            .query("span", json!({ "type": "string", "enum": spans, "default": Span::Hour.name() }), "The last hour by minutes, the last day by half hours, or the last week by three hours.")
             .answers(Answer::Object(form()))
             .refuses(&[Code::ParameterInvalid, Code::Unavailable]),
     ]

@@ -56,7 +56,7 @@ pub(super) fn operations() -> Vec<Operation> {
         concealable(Operation::get("fetchTrigger", "/integration/trigger/{id}/fetch", READS, fetch))
             .says(TAG, "Fetch a trigger")
             .gives::<told::Told>(told::example())
-            .refuses(&[Code::TriggerUnknown]),
+            .refuses(&[Code::TriggerUnknown, Code::ParameterInvalid]),
         shared::fenced(Operation::post("updateTrigger", "/integration/trigger/{id}/update", OPERATES, kind::update::<Triggers>))
             .says(TAG, "Change a trigger")
             .more("What is left out stays as it is; null clears.")

@@ -9,7 +9,7 @@ use super::function::{self, Offer};
 use super::{body, definition, find};
 use crate::api::call::{Call, give};
 use crate::api::kind;
-use crate::api::operation::{Form, Operation};
+use crate::api::operation::Operation;
 use crate::api::shared::OPERATES;
 use crate::api::skillset::Skillsets;
 use crate::api_error::ApiError;
@@ -18,9 +18,9 @@ use crate::api_error::ApiError;
 pub(super) fn operation() -> Operation {
     Operation::post("checkAbility", "/skillset/{id}/ability/check", OPERATES, check)
         .says("Abilities", "Check an ability")
-        .more("Takes what creating takes, and tells what a model would be offered, or what is wrong. Nothing is kept.")
+        .more("Takes what creating takes, or of a change what is to be another, and tells what a model would be offered, or what is wrong. Nothing is kept.")
         .query("ability", json!({ "type": "string" }), "The ability that it is a change of; without it, it is a new one.")
-        .body(Form { schema: body::whole, example: body::example() })
+        .takes::<body::Body>(body::example())
         .gives::<Offer>(json!({ "action": "fetch", "function": function::example() }))
         .refuses(&[
             Code::FieldInvalid,
