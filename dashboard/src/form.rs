@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::Failure;
 
@@ -51,6 +51,13 @@ impl Form {
     pub(crate) fn or_null(&self, name: &str) -> Value {
         let text = self.text(name);
         if text.trim().is_empty() { Value::Null } else { text.into() }
+    }
+
+    /// An object of texts and of JSON, each null where its field says nothing.
+    pub(crate) fn object(&self, texts: &[&str], jsons: &[&str]) -> Result<Map<String, Value>, Failure> {
+        let texts = texts.iter().map(|name| Ok(((*name).to_owned(), self.or_null(name))));
+        let jsons = jsons.iter().map(|name| Ok(((*name).to_owned(), self.json(name)?)));
+        texts.chain(jsons).collect()
     }
 
     /// A whole number, or null where the field says nothing.

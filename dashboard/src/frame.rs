@@ -10,7 +10,7 @@ use crate::api::Failure;
 use crate::icon::{self, Icon};
 use crate::ui::Ui;
 use crate::visit::{Visit, WORD};
-use crate::{login, part};
+use crate::{live, login, part};
 
 /// A page, before its frame is put around it.
 #[derive(Debug)]
@@ -117,6 +117,8 @@ impl Page {
     /// The whole of it.
     pub(crate) fn answer(self, visit: &Visit) -> Response {
         let Self { title, above, beside, actions, live, body, status } = self;
+        // All that happens is told to those alone who may see all.
+        let live = live.filter(|path| path != live::ALL || visit.me.triggers.is_empty());
         let content = html! {
             a.skip href="#main" { "Skip to content" }
             (bar(visit))

@@ -17,8 +17,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::api::{Ask, Failure};
+use crate::page::list::{List, Named};
 use crate::path;
 use crate::ui::Ui;
 use crate::visit::{Visit, page};
@@ -27,11 +29,17 @@ use crate::visit::{Visit, page};
 const LINE_BYTES_MAX: usize = 4 << 20;
 /// How long a browser waits until it begins again, in milliseconds.
 const RETRY_MS: u32 = 1_000;
+/// How long what happens is gathered until a page of all that happens is told once more.
+const GATHER: Duration = Duration::from_millis(500);
 /// How often it is looked at what waits, and how often in one stream: an hour long.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOKS_MAX: u32 = 1_800;
 /// How often a page is told that its stream still goes on.
 const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// What a page is told where nothing happens, and where something changed.
+const STILL_HERE: Bytes = Bytes::from_static(b": still here\n\n");
+const CHANGED: Bytes = Bytes::from_static(b"event: changed\ndata: null\n\n");
 
 /// The routes of the group.
 pub(crate) fn routes() -> Router<Arc<Ui>> {
@@ -67,7 +75,34 @@ struct Piece {
 async fn all(visit: Arc<Visit>) -> Result<Response, Failure> {
     let body = json!({ "historyLength": 0 });
     let ask = Ask { accept: "application/jsonl", ..Ask::post("/event/log/subscribe", &body) };
-    follow(&visit, ask, |_| Some("event: changed\ndata: null\n\n".to_owned())).await
+    Ok(streamed(gathered(lines(&visit, ask).await?)))
+}
+
+/// Tells the first that happens at once, and what follows together: a page that shows all cannot show each.
+fn gathered(lines: Lines) -> impl Stream<Item = Bytes> + Send + 'static {
+    stream::unfold((lines, None), |(mut lines, told_at): (_, Option<Instant>)| async move {
+        loop {
+            match tokio::time::timeout(PING_EVERY, lines.next()).await {
+                Err(_) => return Some((STILL_HERE, (lines, told_at))),
+                Ok(line) => {
+                    if is_item(&line?) {
+                        break;
+                    }
+                }
+            }
+        }
+        if let Some(told_at) = told_at {
+            while let Ok(line) = tokio::time::timeout_at(told_at + GATHER, lines.next()).await {
+                line?;
+            }
+        }
+        Some((CHANGED, (lines, Some(Instant::now()))))
+    })
+}
+
+/// Whether a line of the stream of all tells of something that happened.
+fn is_item(line: &str) -> bool {
+    serde_json::from_str::<Piece>(line).is_ok_and(|piece| piece.r#type == "item")
 }
 
 async fn approvals(visit: Arc<Visit>) -> Result<Response, Failure> {
@@ -76,23 +111,15 @@ async fn approvals(visit: Arc<Visit>) -> Result<Response, Failure> {
         let is_over = tokio::time::timeout(LOOK_EVERY, visit.ui.shutdown.cancelled()).await.is_ok();
         // A stream that ends is begun again by the browser, which then learns what is wrong.
         let now = waiting(&visit).await.ok().filter(|_| looks < LOOKS_MAX && !is_over)?;
-        let piece = if now == known { ": still here\n\n" } else { "event: changed\ndata: null\n\n" };
-        Some((Bytes::from_static(piece.as_bytes()), (visit, now, looks + 1)))
+        let piece = if now == known { STILL_HERE } else { CHANGED };
+        Some((piece, (visit, now, looks + 1)))
     });
     Ok(streamed(looks))
 }
 
 /// The ids of what waits.
 async fn waiting(visit: &Visit) -> Result<Vec<String>, Failure> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: String,
-    }
-    #[derive(Deserialize)]
-    struct Listed {
-        items: Vec<Named>,
-    }
-    let listed: Listed = visit.get("/approval/list?take=100").await?;
+    let listed: List<Named> = visit.get("/approval/list?take=100").await?;
     Ok(listed.items.into_iter().map(|named| named.id).collect())
 }
 
@@ -101,17 +128,11 @@ async fn conversation(visit: Arc<Visit>) -> Result<Response, Failure> {
     let path = format!("/conversation/{}/subscribe", path::part(visit.place("id")));
     let path = path::with(&path, &[("after", last)]);
     let ask = Ask { method: Method::GET, accept: "application/jsonl", ..Ask::get(&path) };
-    follow(&visit, ask, told).await
-}
-
-async fn follow(visit: &Visit, ask: Ask<'_>, told: fn(&str) -> Option<String>) -> Result<Response, Failure> {
-    let answer = visit.ui.api.send(&visit.session.token, ask).await?;
-    let lines = Lines { stream: answer.into_body().into_data_stream(), buffer: BytesMut::new() };
-    let pieces = stream::unfold(lines, move |mut lines| async move {
+    let pieces = stream::unfold(lines(&visit, ask).await?, |mut lines| async move {
         loop {
             let line = match tokio::time::timeout(PING_EVERY, lines.next()).await {
                 Ok(line) => line?,
-                Err(_) => return Some((Bytes::from_static(b": still here\n\n"), lines)),
+                Err(_) => return Some((STILL_HERE, lines)),
             };
             if let Some(piece) = told(&line) {
                 return Some((Bytes::from(piece), lines));
@@ -130,6 +151,11 @@ fn streamed(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+async fn lines(visit: &Visit, ask: Ask<'_>) -> Result<Lines, Failure> {
+    let answer = visit.ui.api.send(&visit.session.token, ask).await?;
+    Ok(Lines { stream: answer.into_body().into_data_stream(), buffer: BytesMut::new() })
 }
 
 /// A stream, line by line.
@@ -190,7 +216,35 @@ fn said(piece: &Piece) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::told;
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use bytes::{Bytes, BytesMut};
+    use futures_util::StreamExt as _;
+    use futures_util::stream;
+    use tokio::time::Instant;
+
+    use super::{CHANGED, GATHER, Lines, STILL_HERE, gathered, told};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_together_is_told_together_and_a_ping_is_nothing() {
+        let line = |text: &'static str| Ok::<_, Infallible>(Bytes::from_static(text.as_bytes()));
+        let items = stream::iter((0..1_000).map(move |_| line("{\"type\":\"item\",\"data\":{}}\n")));
+        let pings = stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Some((line("{\"type\":\"ping\",\"data\":{}}\n"), ()))
+        });
+        let stream = Body::from_stream(items.chain(pings)).into_data_stream();
+        let mut pieces = Box::pin(gathered(Lines { stream, buffer: BytesMut::new() }));
+        let began = Instant::now();
+        assert_eq!(pieces.next().await, Some(CHANGED));
+        assert_eq!(began.elapsed(), Duration::ZERO, "the first is told at once");
+        assert_eq!(pieces.next().await, Some(CHANGED));
+        assert!((GATHER..GATHER * 2).contains(&began.elapsed()), "the others once, after {:?}", began.elapsed());
+        let next = tokio::time::timeout(Duration::from_mins(1), async { pieces.next().await }).await;
+        assert!(next.is_err() || next == Ok(Some(STILL_HERE)), "a ping is no change: {next:?}");
+    }
 
     #[test]
     fn a_page_is_told_of_changes_words_and_the_end() {

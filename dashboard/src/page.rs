@@ -6,10 +6,8 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use serde::Deserialize;
 
 use crate::api::Failure;
-use crate::path;
 use crate::ui::Ui;
 use crate::visit::{self, Visit, page};
 
@@ -20,6 +18,8 @@ mod bot;
 mod contact;
 mod conversation;
 mod dead;
+mod kept;
+pub(crate) mod list;
 mod overview;
 mod secret;
 mod skillset;
@@ -49,16 +49,4 @@ pub(crate) fn routes() -> Router<Arc<Ui>> {
 
 async fn nothing(_visit: Arc<Visit>) -> Result<Response, Failure> {
     Err(Failure::new(StatusCode::NOT_FOUND, "There is no such page"))
-}
-
-/// The ids of what a list has, for fields that propose them; nothing where it cannot be read.
-async fn names(visit: &Visit, list: &str) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: String,
-    }
-    let (base, query) = list.split_once('?').unwrap_or((list, ""));
-    let (name, value) = query.split_once('=').unwrap_or_default();
-    let listed: Result<trigger::List<Named>, Failure> = visit.get(&path::with(base, &[("take", "100"), (name, value)])).await;
-    listed.map(|list| list.items.into_iter().map(|named| named.id).collect()).unwrap_or_default()
 }

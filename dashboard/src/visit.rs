@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::api::{Ask, Failure};
 use crate::form::Form;
+use crate::page::list::Named;
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::zone::Zone;
@@ -80,6 +81,14 @@ impl Visit {
         self.me.has("operate")
     }
 
+    /// Refuses whoever lacks a scope; `deed` is what it would let them do.
+    pub(crate) fn must(&self, scope: &str, deed: &str) -> Result<(), Failure> {
+        if self.me.has(scope) {
+            return Ok(());
+        }
+        Err(Failure::new(StatusCode::FORBIDDEN, format!("a token of scope {scope} may {deed}, yours may not")))
+    }
+
     /// Asks the API.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ui.api.ask(&self.session.token, Ask::get(path)).await
@@ -95,10 +104,16 @@ impl Visit {
         self.ui.api.send(&self.session.token, Ask::post(path, body)).await.map(drop)
     }
 
-    /// Has the API change what was read at a revision; an empty one is any.
-    pub(crate) async fn change<T: DeserializeOwned>(&self, path: &str, body: &Value, revision: &str) -> Result<T, Failure> {
-        let revision = Some(revision).filter(|revision| !revision.is_empty());
-        self.ui.api.ask(&self.session.token, Ask { revision, ..Ask::post(path, body) }).await
+    /// Has the API make something as a form says; its id.
+    pub(crate) async fn make(&self, path: &str, body: Result<Value, Failure>) -> Result<String, Failure> {
+        let Named { id } = self.post(path, &body?).await?;
+        Ok(id)
+    }
+
+    /// Has the API change something as a form says, behind the revision that the form was filled at.
+    pub(crate) async fn save(&self, path: &str, body: Result<Value, Failure>) -> Result<(), Failure> {
+        let revision = Some(self.form.word("revision")).filter(|revision| !revision.is_empty());
+        self.ui.api.send(&self.session.token, Ask { revision, ..Ask::post(path, &body?) }).await.map(drop)
     }
 
     /// Where callers reach this deployment, without a slash at the end.

@@ -101,7 +101,7 @@ fn below(skillset: &Skillset, title: &str, body: Markup) -> Page {
 /// A page of one ability, with its sides.
 fn side(visit: &Visit, (skillset, ability): (&Skillset, &Ability), body: &Markup) -> Page {
     let home = address(&skillset.id, &ability.id);
-    let first = if visit.operates() && skillset.is_changed_here() { "Edit" } else { "Overview" };
+    let first = if visit.operates() && skillset.managed_by.is_api() { "Edit" } else { "Overview" };
     let sides = [(first, home.clone()), ("Run", format!("{home}/run"))];
     let body = html! { (tabs::show(visit, "Sides of the ability", &sides)) (body) };
     below(skillset, &ability.name, body).beside(badge::status(&ability.state))

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::conversation;
-use super::names;
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::{self, Page};
+use crate::page::list::{self, List};
+use crate::part::code;
 use crate::part::filter::{self, Condition};
 use crate::part::{badge, empty, facts, pager};
 use crate::ui::Ui;
@@ -54,10 +54,10 @@ async fn shown(visit: &Visit, failure: Option<&Failure>) -> Result<Page, Failure
     let query = [("take", take.as_str()), ("cursor", cursor), ("triggerId", trigger), ("botId", bot)];
     let List::<Approval> { items, cursor } = visit.get(&path::with("/approval/list", &query)).await?;
     let named = |ids: Vec<String>| ids.into_iter().map(|id| (id.clone(), id)).collect();
-    let triggers = named(names(visit, "/integration/trigger/list?secrets=false").await);
+    let triggers = named(list::triggers(visit).await);
     let conditions = [
         Condition::One { name: "triggerId", label: "Trigger", options: triggers },
-        Condition::One { name: "botId", label: "Bot", options: named(names(visit, "/bot/list").await) },
+        Condition::One { name: "botId", label: "Bot", options: named(list::names(visit, "/bot/list").await) },
     ];
     let is_narrowed = !trigger.is_empty() || !bot.is_empty();
     let body = html! {
@@ -81,7 +81,7 @@ fn card(visit: &Visit, one: &Approval) -> Markup {
     let is_approval = one.r#type == "approval";
     let question = if one.question.is_empty() { format!("May {} run?", one.ability) } else { one.question.clone() };
     let conversation = conversation::address_at(&one.conversation_id, &one.event_id);
-    let arguments = one.arguments.as_str().map_or_else(|| serde_json::to_string_pretty(&one.arguments).unwrap_or_default(), str::to_owned);
+    let arguments = code::text(&one.arguments);
     html! {
         section.card id={ "approval-" (one.id) } {
             header { h2 { (question) } (badge::toned(badge::Tone::Wait, if is_approval { "asks for a yes" } else { "asks for words" })) }

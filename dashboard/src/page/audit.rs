@@ -7,9 +7,9 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::list::List;
 use crate::part::badge::{self, Tone};
 use crate::part::filter::{self, Condition};
 use crate::part::{empty, pager, table};

@@ -6,13 +6,13 @@ use axum::Router;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::skillset::{self, Skillset};
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::kept::Keeper;
+use crate::page::list::{List, Named};
 use crate::part::{badge, deed as button, empty, pager, table, tabs};
 use crate::path;
 use crate::ui::Ui;
@@ -21,9 +21,6 @@ use crate::visit::{self, Visit, deed, page};
 mod configure;
 mod export;
 mod overview;
-
-/// How many pages of a list are gone through for what names something; a deployment with more is told only of these.
-const PAGES_MAX: usize = 10;
 
 /// The routes of the group.
 pub(super) fn routes() -> Router<Arc<Ui>> {
@@ -53,7 +50,7 @@ pub(super) struct Bot {
     backstory: Option<String>,
     pub(super) skillset_id: Option<String>,
     pub(super) state: String,
-    managed_by: String,
+    managed_by: Keeper,
     created_at: i64,
     updated_at: i64,
     revision: u64,
@@ -62,16 +59,6 @@ pub(super) struct Bot {
 impl Bot {
     pub(super) fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
-    }
-
-    /// The file that keeps it.
-    fn file(&self) -> &str {
-        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
-    }
-
-    /// Whether the API lets it be changed: what a file keeps is changed there.
-    fn is_changed_here(&self) -> bool {
-        self.managed_by == "api"
     }
 }
 
@@ -88,30 +75,13 @@ async fn fetch(visit: &Visit) -> Result<Bot, Failure> {
     visit.get(&call(visit.place("id"), "fetch")).await
 }
 
-/// All items of a list, page by page within a bound; `query` narrows it.
-pub(super) async fn whole<T: DeserializeOwned>(visit: &Visit, list: &str, query: &[(&str, &str)]) -> Result<Vec<T>, Failure> {
-    let mut all = Vec::new();
-    let mut cursor = String::new();
-    for _ in 0..PAGES_MAX {
-        let query: Vec<(&str, &str)> = query.iter().copied().chain([("take", "100"), ("cursor", &cursor)]).collect();
-        let List::<T> { items, cursor: next } = visit.get(&path::with(list, &query)).await?;
-        let is_last = items.len() < 100;
-        all.extend(items);
-        match next.filter(|next| !is_last && !next.is_empty()) {
-            Some(next) => cursor = next,
-            None => break,
-        }
-    }
-    Ok(all)
-}
-
 /// A page of one bot, with its sides.
 fn side(visit: &Visit, bot: &Bot, body: &Markup) -> Page {
     let home = address(&bot.id);
     let sides = [("Overview", home.clone()), ("Configure", format!("{home}/configure")), ("Export", format!("{home}/export"))];
     let actions = html! {
         @if visit.operates() {
-            @if bot.is_changed_here() {
+            @if bot.managed_by.is_api() {
                 @let (label, next) = if bot.state == "active" { ("Pause", "paused") } else { ("Resume", "active") };
                 (button::button(visit, &format!("{home}/state"), label, &[("state", next)]))
             }
@@ -165,11 +135,7 @@ async fn set_state(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 /// Makes one like it, and leads to what it is set to: it is there to be changed.
 async fn clone(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let made: Made = visit.post(&call(visit.place("id"), "clone"), &json!({})).await?;
+    let made: Named = visit.post(&call(visit.place("id"), "clone"), &json!({})).await?;
     Ok(visit::back(&format!("{}/configure", address(&made.id)), &[("note", "made")]))
 }
 

@@ -8,9 +8,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::list::List;
 use crate::part::filter::{self, Condition};
 use crate::part::{empty, pager, table};
 use crate::path;

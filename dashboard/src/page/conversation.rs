@@ -8,10 +8,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::names;
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::list::{self, List};
 use crate::part::filter::{self, Condition};
 use crate::part::{badge, deed, empty, number, pager, table};
 use crate::ui::Ui;
@@ -136,12 +135,8 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
     let conditions = [
         Condition::Text { name: "search", label: "Search what was said" },
         Condition::One { name: "status", label: "Status", options: named(STATES.map(str::to_owned).to_vec()) },
-        Condition::One {
-            name: "triggerId",
-            label: "Trigger",
-            options: named(names(&visit, "/integration/trigger/list?secrets=false").await),
-        },
-        Condition::One { name: "botId", label: "Bot", options: named(names(&visit, "/bot/list").await) },
+        Condition::One { name: "triggerId", label: "Trigger", options: named(list::triggers(&visit).await) },
+        Condition::One { name: "botId", label: "Bot", options: named(list::names(&visit, "/bot/list").await) },
         Condition::Text { name: "contactId", label: "Contact" },
         Condition::Day { name: "from", label: "From" },
         Condition::Day { name: "to", label: "to" },

@@ -7,10 +7,9 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::names;
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::{self, Page};
+use crate::page::list::{self, List};
 use crate::part::filter::{self, Condition};
 use crate::part::{deed, empty, number, pager, table};
 use crate::path;
@@ -70,7 +69,7 @@ async fn list(visit: Arc<Visit>) -> Result<Response, Failure> {
     let (trigger, code, cursor) = (visit.asked("triggerId"), visit.asked("code"), visit.asked("cursor"));
     let query = [("take", take.as_str()), ("cursor", cursor), ("triggerId", trigger), ("code", code)];
     let List::<Letter> { items, cursor: next } = visit.get(&path::with("/dead/list", &query)).await?;
-    let triggers = names(&visit, "/integration/trigger/list?secrets=false").await;
+    let triggers = list::triggers(&visit).await;
     let conditions = [
         Condition::One { name: "triggerId", label: "Trigger", options: triggers.into_iter().map(|id| (id.clone(), id)).collect() },
         Condition::One { name: "code", label: "Reason", options: meaning::options() },

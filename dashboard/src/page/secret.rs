@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::kept::Keeper;
+use crate::page::list::List;
 use crate::part::badge::{self, Tone};
 use crate::part::{empty, pager, table};
 use crate::path;
@@ -44,7 +45,7 @@ struct Secret {
     config: Value,
     meta: Value,
     has_value: bool,
-    managed_by: String,
+    managed_by: Keeper,
     revision: u64,
     created_at: i64,
     updated_at: i64,
@@ -53,11 +54,6 @@ struct Secret {
 impl Secret {
     fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
-    }
-
-    /// Whether the API lets it be changed: what a file keeps is changed there.
-    fn is_changed_here(&self) -> bool {
-        self.managed_by == "api"
     }
 
     fn badge(&self) -> Markup {

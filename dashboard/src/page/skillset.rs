@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::bot::{self, Bot};
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::kept::Keeper;
+use crate::page::list::{self, List};
 use crate::part::{badge, empty, pager, table, tabs};
 use crate::path;
 use crate::ui::Ui;
@@ -44,7 +45,7 @@ pub(super) struct Skillset {
     alias: Option<String>,
     meta: Map<String, Value>,
     pub(super) state: String,
-    managed_by: String,
+    pub(super) managed_by: Keeper,
     created_at: i64,
     updated_at: i64,
     revision: u64,
@@ -53,16 +54,6 @@ pub(super) struct Skillset {
 impl Skillset {
     pub(super) fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
-    }
-
-    /// The file that keeps it.
-    pub(super) fn file(&self) -> &str {
-        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
-    }
-
-    /// Whether the API lets it be changed: what a file keeps is changed there.
-    pub(super) fn is_changed_here(&self) -> bool {
-        self.managed_by == "api"
     }
 }
 
@@ -83,7 +74,7 @@ pub(super) async fn fetch(visit: &Visit) -> Result<Skillset, Failure> {
 
 /// All skillsets, for their names; none where they cannot be read.
 pub(super) async fn all(visit: &Visit) -> Vec<Skillset> {
-    bot::whole(visit, "/skillset/list", &[]).await.unwrap_or_default()
+    list::whole(visit, "/skillset/list", &[]).await.unwrap_or_default()
 }
 
 /// What people call a skillset; its id where nobody knows.
@@ -93,7 +84,7 @@ pub(super) fn title_of<'a>(all: &'a [Skillset], id: &'a str) -> &'a str {
 
 /// All bots, for those that use a skillset.
 async fn bots(visit: &Visit) -> Result<Vec<Bot>, Failure> {
-    bot::whole(visit, "/bot/list", &[]).await
+    list::whole(visit, "/bot/list", &[]).await
 }
 
 /// Those that use a skillset.
@@ -106,7 +97,7 @@ fn side(visit: &Visit, skillset: &Skillset, body: &Markup) -> Page {
     let home = address(&skillset.id);
     let sides = [("Abilities", home.clone()), ("Configure", format!("{home}/configure"))];
     let actions = html! {
-        @if visit.operates() && skillset.is_changed_here() {
+        @if visit.operates() && skillset.managed_by.is_api() {
             @let (label, next) = if skillset.state == "enabled" { ("Disable", "disabled") } else { ("Enable", "enabled") };
             (crate::part::deed::button(visit, &format!("{home}/state"), label, &[("state", next)]))
             a.button.primary href={ (home) "/abilities/new" } { "New ability" }

@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::trigger::List;
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::kept::Keeper;
+use crate::page::list::List;
 use crate::part::badge::{self, Tone};
 use crate::part::{empty, pager, table};
 use crate::path;
@@ -44,7 +45,7 @@ struct Token {
     #[serde(default)]
     last_used_at: Option<i64>,
     meta: Value,
-    managed_by: String,
+    managed_by: Keeper,
     revision: u64,
     created_at: i64,
     updated_at: i64,
@@ -61,11 +62,6 @@ struct Rate {
 impl Token {
     fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
-    }
-
-    /// Whether the API lets it be changed: what a file keeps is changed there.
-    fn is_changed_here(&self) -> bool {
-        self.managed_by == "api"
     }
 
     fn has_expired(&self, visit: &Visit) -> bool {

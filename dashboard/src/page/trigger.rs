@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::kept::Keeper;
+use crate::page::list::List;
 use crate::part::{badge, empty, pager, table, tabs};
 use crate::ui::Ui;
 use crate::visit::{self, Visit, deed, page};
@@ -52,7 +54,7 @@ struct Trigger {
     next_trigger_at: Option<i64>,
     last_trigger_at: Option<i64>,
     state: String,
-    managed_by: String,
+    managed_by: Keeper,
     updated_at: i64,
     signature: Option<Value>,
     /// All else, for the form.
@@ -61,27 +63,9 @@ struct Trigger {
 }
 
 impl Trigger {
-    /// The file that keeps it.
-    fn file(&self) -> &str {
-        self.managed_by.strip_prefix("file:").unwrap_or(&self.managed_by)
-    }
-
     fn title(&self) -> &str {
         if self.name.is_empty() { &self.id } else { &self.name }
     }
-
-    /// Whether the API lets it be changed: what a file keeps is changed there.
-    fn is_changed_here(&self) -> bool {
-        self.managed_by == "api"
-    }
-}
-
-/// A page of a list of the API.
-#[derive(Debug, Deserialize)]
-pub(super) struct List<T> {
-    pub(super) items: Vec<T>,
-    #[serde(default)]
-    pub(super) cursor: Option<String>,
 }
 
 fn address(id: &str) -> String {
@@ -104,7 +88,7 @@ fn side(visit: &Visit, trigger: &Trigger, body: &Markup) -> Page {
     let switch = format!("{home}/state");
     let actions = html! {
         @if visit.operates() {
-            @if trigger.is_changed_here() {
+            @if trigger.managed_by.is_api() {
                 @let (label, next) = if trigger.state == "active" { ("Pause", "paused") } else { ("Resume", "active") };
                 (crate::part::deed::button(visit, &switch, label, &[("state", next)]))
             }

@@ -1,6 +1,7 @@
 //! Texts for machines.
 
 use maud::{Markup, html};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A block that can be copied as a whole. `name` says what it is, for those who do not see it.
@@ -24,7 +25,16 @@ pub(crate) fn id(id: &str) -> Markup {
 }
 
 /// A value as a form shows it; nothing where it says nothing.
-pub(crate) fn json(value: Option<&Value>) -> String {
-    let said = value.filter(|value| !value.is_null() && **value != json!([]) && **value != json!({}));
-    said.map(|value| serde_json::to_string_pretty(value).unwrap_or_default()).unwrap_or_default()
+pub(crate) fn json(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    if [json!(null), json!([]), json!({})].contains(&value) { String::new() } else { pretty(&value) }
+}
+
+/// A value as people read it: words as they are, all else on lines.
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| pretty(value), str::to_owned)
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -13,9 +13,10 @@ use super::{Ability, Offer, address, below, call, fetch, function, side};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::Page;
-use crate::page::bot;
+use crate::page::kept;
+use crate::page::list;
 use crate::page::skillset::{self, Skillset};
-use crate::part::{code, deed, empty, facts};
+use crate::part::{code, deed, facts};
 use crate::path;
 use crate::visit::{self, Visit};
 
@@ -38,7 +39,7 @@ enum Outcome {
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
     let skillset = skillset::fetch(&visit).await?;
-    let templates: Result<Vec<Template>, Failure> = bot::whole(&visit, "/platform/ability/list", &[("order", "asc")]).await;
+    let templates: Result<Vec<Template>, Failure> = list::whole(&visit, "/platform/ability/list", &[("order", "asc")]).await;
     let templates = templates.unwrap_or_default();
     let chosen = templates.iter().find(|one| one.id == visit.asked("from"));
     let form = chosen.map_or_else(|| fresh("", "", ""), |one| fresh(&one.name, &one.description, &one.instruction));
@@ -46,16 +47,12 @@ pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
     let skillset = skillset::fetch(&visit).await?;
     let outcome = match body(&visit.form) {
         Err(failure) => Outcome::Refused(failure),
         Ok(body) if is_check(&visit) => check(&visit, &skillset, (&body, "")).await,
-        Ok(body) => match visit.post::<Made>(&skillset::call(&skillset.id, "ability/create"), &body).await {
-            Ok(made) => return Ok(visit::back(&address(&skillset.id, &made.id), &[("note", "made")])),
+        Ok(body) => match visit.make(&skillset::call(&skillset.id, "ability/create"), Ok(body)).await {
+            Ok(id) => return Ok(visit::back(&address(&skillset.id, &id), &[("note", "made")])),
             Err(failure) => Outcome::Refused(failure),
         },
     };
@@ -75,8 +72,8 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
         Ok(body) if is_check(&visit) => check(&visit, &skillset, (&body, &ability.id)).await,
         Ok(body) => {
             let path = call(&skillset.id, &ability.id, "update");
-            match visit.change::<Value>(&path, &body, visit.form.word("revision")).await {
-                Ok(_) => return Ok(visit::back(&address(&skillset.id, &ability.id), &[("note", "saved")])),
+            match visit.save(&path, Ok(body)).await {
+                Ok(()) => return Ok(visit::back(&address(&skillset.id, &ability.id), &[("note", "saved")])),
                 Err(failure) => Outcome::Refused(failure),
             }
         }
@@ -115,7 +112,7 @@ async fn check(visit: &Visit, skillset: &Skillset, (body, ability): (&Value, &st
 
 async fn new_page(visit: &Visit, skillset: &Skillset, form: &Form, (templates, outcome): (&[Template], Option<&Outcome>)) -> Page {
     let action = format!("{}/abilities/new", skillset::address(&skillset.id));
-    let body = if let Some(kept) = unchangeable(visit, skillset) {
+    let body = if let Some(kept) = kept::locked(visit, "skillset", &skillset.managed_by) {
         kept
     } else {
         html! { div.stack {
@@ -144,7 +141,7 @@ fn beginnings(visit: &Visit, action: &str, templates: &[Template]) -> Markup {
 
 async fn page(visit: &Visit, (skillset, ability): (&Skillset, &Ability), form: &Form, outcome: Option<&Outcome>) -> Page {
     let home = address(&skillset.id, &ability.id);
-    let body = if let Some(kept) = unchangeable(visit, skillset) {
+    let body = if let Some(kept) = kept::locked(visit, "skillset", &skillset.managed_by) {
         html! { div.stack { (kept) (read(visit, ability)) (function::card("What the model is offered", &ability.offer)) } }
     } else {
         let meaning = "Bots that use the skillset are not offered it any more.";
@@ -169,16 +166,6 @@ fn checked(outcome: Option<&Outcome>) -> Markup {
         Some(Outcome::Refused(_)) => html! { p.fault.form role="alert" { "It was not saved: something is wrong below." } },
         None => Markup::default(),
     }
-}
-
-/// Why nobody may change it here; none where they may.
-fn unchangeable(visit: &Visit, skillset: &Skillset) -> Option<Markup> {
-    if !skillset.is_changed_here() {
-        let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        return Some(empty::tell(&format!("This skillset is kept by the file {}", skillset.file()), &next));
-    }
-    let next = html! { "A token of scope " code { "operate" } " may." };
-    (!visit.operates()).then(|| empty::tell("Your token may not change abilities", &next))
 }
 
 /// What it says, for those who only read it.

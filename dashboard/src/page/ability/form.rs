@@ -9,7 +9,8 @@ use super::{Ability, Limits};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame;
-use crate::page::{bot, names};
+use crate::page::list;
+use crate::part::code;
 use crate::part::field::{self, Field};
 use crate::visit::Visit;
 
@@ -50,7 +51,6 @@ pub(super) fn fresh(name: &str, description: &str, instruction: &str) -> Form {
 /// The form as an ability has it.
 pub(super) fn filled(ability: &Ability) -> Form {
     let Limits { triggers, contacts } = &ability.limits;
-    let meta = if ability.meta.is_empty() { String::new() } else { serde_json::to_string_pretty(&ability.meta).unwrap_or_default() };
     Form::filled([
         ("revision", ability.revision.to_string()),
         ("name", ability.name.clone()),
@@ -64,7 +64,7 @@ pub(super) fn filled(ability: &Ability) -> Form {
         ("limits.triggers", triggers.join("\n")),
         ("limits.contacts", contacts.join("\n")),
         ("egress", ability.egress.join("\n")),
-        ("meta", meta),
+        ("meta", code::json(&ability.meta)),
     ])
 }
 
@@ -103,7 +103,7 @@ async fn secrets(visit: &Visit) -> Vec<String> {
         id: String,
         name: String,
     }
-    let all: Result<Vec<Secret>, Failure> = bot::whole(visit, "/secret/list", &[]).await;
+    let all: Result<Vec<Secret>, Failure> = list::whole(visit, "/secret/list", &[]).await;
     all.unwrap_or_default().into_iter().map(|secret| if secret.name.is_empty() { secret.id } else { secret.name }).collect()
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &
     let field = |name, label| Field::new(name, label, rest);
     let instruction = Field::new("instruction", "Instruction", told.instruction.as_ref().or(rest));
     // A list that cannot be had proposes nothing; a name can be typed all the same.
-    let (secrets, triggers) = (secrets(visit).await, names(visit, "/integration/trigger/list?secrets=false").await);
+    let (secrets, triggers) = (secrets(visit).await, list::triggers(visit).await);
     let is_wrong_below = rest
         .and_then(|failure| failure.field.as_deref())
         .is_some_and(|field| ["limits", "egress", "alias", "meta"].iter().any(|name| field.starts_with(name)));

@@ -34,7 +34,7 @@ fn told(function: &Function, action: &str) -> Markup {
                 }
             }
         }
-        details.hint { summary { "As JSON Schema" } (code::block("JSON Schema of the parameters", &serde_json::to_string_pretty(&function.parameters).unwrap_or_default())) }
+        details.hint { summary { "As JSON Schema" } (code::block("JSON Schema of the parameters", &code::json(&function.parameters))) }
     }
 }
 

@@ -115,7 +115,7 @@ fn came(outcome: &Outcome, took: Duration) -> Markup {
         section.card.form #outcome role="status" {
             header { h2 { "What came of it" } span { (badge::status(status)) " " span.muted { "in " (number::duration(took_ms)) } } }
             @if let Some(error) = &outcome.error { p.fault { (plain(error)) } }
-            @if let Some(result) = &outcome.result { (code::block("Result", &result.as_str().map_or_else(|| serde_json::to_string_pretty(result).unwrap_or_default(), str::to_owned))) }
+            @if let Some(result) = &outcome.result { (code::block("Result", &code::text(result))) }
             @if outcome.result.is_none() && outcome.error.is_none() { p.muted { "It came to nothing." } }
             @if let Some(record) = &record { br; p { a href=(record) { "Its record" } } }
         }

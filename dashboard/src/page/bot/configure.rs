@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Bot, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::{self, Page};
-use crate::page::names;
+use crate::page::kept;
+use crate::page::list;
+use crate::part::code;
+use crate::part::deed;
 use crate::part::field::{self, Field};
-use crate::part::{deed, empty};
 use crate::visit::{self, Visit};
 
 /// The fields that the form has; what is wrong with others is said above it.
@@ -35,11 +36,7 @@ const STATES: [(&str, &str); 3] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.operates() {
-        let next = html! { "A token of scope " code { "operate" } " may." };
-        let body = empty::tell("Your token may not make bots", &next);
-        return Ok(Page::new("New bot", body).below("Bots", "/ui/bots").answer(&visit));
-    }
+    visit.must("operate", "make bots")?;
     let skillset = visit.asked("skillset").to_owned();
     let form = Form::filled([("kind", "agent".to_owned()), ("state", "active".to_owned()), ("skillsetId", skillset)]);
     let body = fields(&visit, &form, ("/ui/bots/new", "Create bot"), None).await;
@@ -47,16 +44,8 @@ pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let made: Result<Made, Failure> = match body(&visit.form) {
-        Ok(body) => visit.post("/bot/create", &body).await,
-        Err(failure) => Err(failure),
-    };
-    match made {
-        Ok(made) => Ok(visit::back(&address(&made.id), &[("note", "made")])),
+    match visit.make("/bot/create", body(&visit.form)).await {
+        Ok(id) => Ok(visit::back(&address(&id), &[("note", "made")])),
         Err(failure) => {
             let body = fields(&visit, &visit.form, ("/ui/bots/new", "Create bot"), Some(&failure)).await;
             Ok(Page::new("New bot", body).below("Bots", "/ui/bots").refused(failure.status).answer(&visit))
@@ -72,12 +61,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
-    let changed: Result<Value, Failure> = match body(&visit.form) {
-        Ok(body) => visit.change(&call(id, "update"), &body, visit.form.word("revision")).await,
-        Err(failure) => Err(failure),
-    };
-    match changed {
-        Ok(_) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
+    match visit.save(&call(id, "update"), body(&visit.form)).await {
+        Ok(()) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
         Err(failure) => {
             let bot = fetch(&visit).await?;
             Ok(page(&visit, &bot, &visit.form, Some(&failure)).await.refused(failure.status).answer(&visit))
@@ -86,18 +71,15 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 }
 
 async fn page(visit: &Visit, bot: &Bot, form: &Form, failure: Option<&Failure>) -> Page {
-    let body = if !bot.is_changed_here() {
-        let next = html! { "Change it there, and apply the file again; or clone it, and change the clone here." };
-        empty::tell(&format!("This bot is kept by the file {}", bot.file()), &next)
-    } else if visit.operates() {
+    let body = if let Some(locked) = kept::locked(visit, "bot", &bot.managed_by) {
+        locked
+    } else {
         let action = format!("{}/configure", address(&bot.id));
         let meaning = "Turns of triggers that name it fail from then on. Its conversations stay.";
         html! { div.stack {
             (fields(visit, form, (&action, "Save"), failure).await)
             section.card.form { header { h2 { "Delete this bot" } (deed::confirmed(visit, &format!("{}/delete", address(&bot.id)), "Delete", meaning, &[])) } p.muted { (meaning) } }
         } }
-    } else {
-        empty::tell("Your token may not change this bot", &html! { "A token of scope " code { "operate" } " may." })
     };
     side(visit, bot, &body)
 }
@@ -110,8 +92,6 @@ pub(super) fn beside(kind: &str, definition: &Map<String, Value>) -> Map<String,
 
 /// The form as a bot has it.
 fn filled(bot: &Bot) -> Form {
-    let pretty =
-        |map: &Map<String, Value>| if map.is_empty() { String::new() } else { serde_json::to_string_pretty(map).unwrap_or_default() };
     Form::filled([
         ("revision", bot.revision.to_string()),
         ("name", bot.name.clone()),
@@ -122,18 +102,14 @@ fn filled(bot: &Bot) -> Form {
         ("model", bot.model.clone().unwrap_or_default()),
         ("backstory", bot.backstory.clone().unwrap_or_default()),
         ("skillsetId", bot.skillset_id.clone().unwrap_or_default()),
-        ("definition", pretty(&beside(&bot.kind, &bot.definition))),
-        ("meta", pretty(&bot.meta)),
+        ("definition", code::json(&beside(&bot.kind, &bot.definition))),
+        ("meta", code::json(&bot.meta)),
     ])
 }
 
 /// What a form asks for, as the API takes it.
 fn body(form: &Form) -> Result<Value, Failure> {
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "alias", "description", "kind", "state"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
-    body.insert("meta".to_owned(), form.json("meta")?);
+    let mut body = form.object(&["name", "alias", "description", "kind", "state"], &["meta"])?;
     let definition = match form.json("definition")? {
         Value::Null => Map::new(),
         Value::Object(definition) => definition,
@@ -159,7 +135,7 @@ fn body(form: &Form) -> Result<Value, Failure> {
 async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Option<&Failure>) -> Markup {
     let field = |name, label| Field::new(name, label, failure);
     // A list that cannot be had proposes nothing; a name can be typed all the same.
-    let (models, skillsets) = (names(visit, "/platform/model/list").await, names(visit, "/skillset/list").await);
+    let (models, skillsets) = (list::names(visit, "/platform/model/list").await, list::names(visit, "/skillset/list").await);
     html! {
         form.form method="post" action=(action) {
             (frame::word(visit))

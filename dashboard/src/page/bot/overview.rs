@@ -6,8 +6,9 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Bot, address, call, fetch, side, whole};
+use super::{Bot, address, call, fetch, side};
 use crate::api::Failure;
+use crate::page::list;
 use crate::page::skillset::{self, Skillset};
 use crate::part::{badge, code, empty, facts, number, table};
 use crate::path;
@@ -47,7 +48,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let bot = fetch(&visit).await?;
     let from = (visit.zone.now_ms() - (DAYS - 1) * DAY_MS).to_string();
     let usage: Result<Usage, Failure> = visit.get(&path::with(&call(&bot.id, "usage/fetch"), &[("from", &from)])).await;
-    let triggers: Result<Vec<Trigger>, Failure> = whole(&visit, "/integration/trigger/list", &[("secrets", "false")]).await;
+    let triggers: Result<Vec<Trigger>, Failure> = list::whole(&visit, "/integration/trigger/list", &[("secrets", "false")]).await;
     let skillsets = if bot.skillset_id.is_some() { skillset::all(&visit).await } else { Vec::new() };
     let body = html! {
         div.columns {
@@ -111,7 +112,7 @@ fn made(bot: &Bot) -> Markup {
             section.card { h2 { "Backstory" } pre.wrap tabindex="0" aria-label="Backstory" { (backstory) } }
         }
         @if !rest.is_empty() {
-            section.card { h2 { "Definition" } (code::block("Definition", &serde_json::to_string_pretty(&rest).unwrap_or_default())) }
+            section.card { h2 { "Definition" } (code::block("Definition", &code::json(&rest))) }
         }
     }
 }
@@ -129,7 +130,7 @@ fn about(visit: &Visit, bot: &Bot, skillsets: &[Skillset]) -> Markup {
                 ("Skillset", facts::link(&skillset::address(skillset_id), skillset::title_of(skillsets, skillset_id))),
                 ("Made", (bot.created_at > 0).then(|| visit.zone.time(bot.created_at))),
                 ("Changed", (bot.updated_at > 0).then(|| visit.zone.time(bot.updated_at))),
-                ("Kept by", (!bot.is_changed_here()).then(|| html! { "the file " (bot.file()) })),
+                ("Kept by", bot.managed_by.fact()),
             ]))
             br;
             p { a href=(path::with("/ui/conversations", &[("botId", &bot.id)])) { "Its conversations" } }
@@ -138,7 +139,7 @@ fn about(visit: &Visit, bot: &Bot, skillsets: &[Skillset]) -> Markup {
             section.card {
                 h2 { "It begins no turn" }
                 p { "Events of its triggers wait meanwhile; turns that are under way go on." }
-                @if !visit.operates() || !bot.is_changed_here() { p.muted { "Whoever may change it can resume it." } }
+                @if !visit.operates() || !bot.managed_by.is_api() { p.muted { "Whoever may change it can resume it." } }
                 @else { p { a href={ (address(&bot.id)) "/configure#state" } { "Its state" } } }
             }
         }

@@ -12,7 +12,7 @@ use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::Page;
 use crate::page::conversation::{self, Conversation};
-use crate::page::trigger::List;
+use crate::page::list::List;
 use crate::part::{badge, code, deed, empty, facts, number, table};
 use crate::path;
 use crate::visit::Visit;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Contact, address, call, detail, fetch};
 use crate::api::Failure;
@@ -20,9 +19,7 @@ use crate::visit::{self, Visit};
 const FIELDS: [&str; 8] = ["fingerprint", "name", "nick", "email", "phone", "description", "preferences", "meta"];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.operates() {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope operate may make contacts, yours may not"));
-    }
+    visit.must("operate", "make contacts")?;
     Ok(made(&visit, &Form::default(), None).answer(&visit))
 }
 
@@ -32,16 +29,8 @@ fn made(visit: &Visit, form: &Form, failure: Option<&Failure>) -> Page {
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let made_of: Result<Made, Failure> = match body(&visit.form, true) {
-        Ok(body) => visit.post("/contact/create", &body).await,
-        Err(failure) => Err(failure),
-    };
-    match made_of {
-        Ok(contact) => Ok(visit::back(&address(&contact.id), &[("note", "made")])),
+    match visit.make("/contact/create", body(&visit.form, true)).await {
+        Ok(id) => Ok(visit::back(&address(&id), &[("note", "made")])),
         Err(failure) => Ok(made(&visit, &visit.form, Some(&failure)).refused(failure.status).answer(&visit)),
     }
 }
@@ -77,20 +66,16 @@ pub(super) fn filled(contact: &Contact) -> Form {
         ("phone", said(&contact.phone)),
         ("description", text("description")),
         ("preferences", text("preferences")),
-        ("meta", code::json(contact.rest.get("meta"))),
+        ("meta", code::json(&contact.rest.get("meta"))),
     ])
 }
 
 /// What a form asks for, as the API takes it. A fingerprint is given once.
 fn body(form: &Form, is_new: bool) -> Result<Value, Failure> {
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "nick", "email", "phone", "description", "preferences"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
+    let mut body = form.object(&["name", "nick", "email", "phone", "description", "preferences"], &["meta"])?;
     if is_new {
         body.insert("fingerprint".to_owned(), form.or_null("fingerprint"));
     }
-    body.insert("meta".to_owned(), form.json("meta")?);
     Ok(Value::Object(body))
 }
 

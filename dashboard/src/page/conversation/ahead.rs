@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::DIRECT;
-use crate::page::trigger::List;
+use crate::page::list::List;
 use crate::part::{badge, deed};
 use crate::path;
 use crate::visit::Visit;

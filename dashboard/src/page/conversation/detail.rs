@@ -11,7 +11,7 @@ use super::took::Took;
 use super::{Conversation, DIRECT, act, address, ahead, call};
 use crate::api::Failure;
 use crate::frame::{self, Page};
-use crate::page::trigger::List;
+use crate::page::list::List;
 use crate::part::{badge, code, deed, empty, facts, number};
 use crate::visit::{self, Visit};
 use crate::{live, path};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::took::tokens;
 use crate::frame;
 use crate::markdown;
+use crate::part::code;
 use crate::part::{badge, deed, number};
 use crate::path;
 use crate::visit::Visit;
@@ -87,20 +88,18 @@ pub(super) fn timeline(visit: &Visit, conversation: &str, messages: &[Message], 
         .iter()
         .filter_map(|one| one.meta.get("answer").map(|answer| ((one.event().to_owned(), of(answer, "/call").to_owned()), one)))
         .collect();
-    let mut begun = String::new();
+    let before = std::iter::once(None).chain(messages.iter().map(Some));
     html! {
         ol.timeline data-region="timeline" data-keyed {
-            @for message in messages {
-                @let call = message.call("request");
+            @for (before, message) in before.zip(messages) {
                 @let is_other_half = message.call("response").is_some() || message.is_wait();
-                @let first = (begun != message.event()).then(|| message.event().to_owned());
-                @if let Some(first) = &first { ({ begun.clone_from(first); Markup::default() }) }
-                @if let Some(call) = call {
+                @if let Some(call) = message.call("request") {
                     @let answer = answered.get(&call).copied();
                     @let open = waiting.is_some_and(|event| event == call.0) && answer.is_none();
                     (shell(visit, message, "activity", &acted(visit, message, (ends.get(&call).copied(), open))))
                 } @else if !is_other_half {
-                    (said(visit, conversation, message, first.as_deref()))
+                    @let is_first = before.is_none_or(|before| before.event() != message.event());
+                    (said(visit, conversation, message, is_first.then(|| message.event())))
                 }
             }
         }
@@ -254,7 +253,7 @@ fn asked(visit: &Visit, request: &Message, waits: &Value) -> Markup {
 
 /// A value as machines write it.
 fn machine(name: &str, value: &Value) -> Markup {
-    let text = value.as_str().map_or_else(|| serde_json::to_string_pretty(value).unwrap_or_default(), str::to_owned);
+    let text = code::text(value);
     let is_whole = text.len() <= SHOWN_CHARS_MAX;
     let shown: String = if is_whole { text } else { text.chars().take(SHOWN_CHARS_MAX).collect() };
     html! { pre.wrap tabindex="0" aria-label=(name) { code { (shown) } @if !is_whole { "… (cut here; the API has all of it)" } } }

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Secret, address, call, fetch};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::{self, Page};
+use crate::page::kept;
 use crate::part::field::{self, Field};
-use crate::part::{code, deed, empty, facts};
+use crate::part::{code, deed, facts};
 use crate::visit::{self, Visit};
 
 /// The fields that the form has; what is wrong with others is said above it.
@@ -32,9 +31,7 @@ const TYPES: [(&str, &str); 7] = [
 const KINDS: [(&str, &str); 2] = [("shared", "shared: everybody's"), ("personal", "personal: each contact's own")];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.operates() {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope operate may make secrets, yours may not"));
-    }
+    visit.must("operate", "make secrets")?;
     let form = Form::filled([("type", "plain".to_owned()), ("kind", "shared".to_owned())]);
     Ok(made(&visit, &form, None).answer(&visit))
 }
@@ -45,16 +42,8 @@ fn made(visit: &Visit, form: &Form, failure: Option<&Failure>) -> Page {
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let created: Result<Made, Failure> = match body(&visit.form) {
-        Ok(body) => visit.post("/secret/create", &body).await,
-        Err(failure) => Err(failure),
-    };
-    match created {
-        Ok(secret) => Ok(visit::back(&address(&secret.id), &[("note", "made")])),
+    match visit.make("/secret/create", body(&visit.form)).await {
+        Ok(id) => Ok(visit::back(&address(&id), &[("note", "made")])),
         Err(failure) => Ok(made(&visit, &visit.form, Some(&failure)).refused(failure.status).answer(&visit)),
     }
 }
@@ -66,12 +55,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
-    let changed: Result<Value, Failure> = match body(&visit.form) {
-        Ok(body) => visit.change(&call(id, "update"), &body, visit.form.word("revision")).await,
-        Err(failure) => Err(failure),
-    };
-    match changed {
-        Ok(_) => Ok(visit::back(&address(id), &[("note", "saved")])),
+    match visit.save(&call(id, "update"), body(&visit.form)).await {
+        Ok(()) => Ok(visit::back(&address(id), &[("note", "saved")])),
         Err(failure) => {
             let secret = fetch(&visit).await?;
             Ok(page(&visit, &secret, &visit.form, Some(&failure)).refused(failure.status).answer(&visit))
@@ -81,20 +66,17 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 fn page(visit: &Visit, secret: &Secret, form: &Form, failure: Option<&Failure>) -> Page {
     let home = address(&secret.id);
-    let main = if !secret.is_changed_here() {
-        let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This secret is kept by the file {}", secret.managed_by), &next)
-    } else if visit.operates() {
-        fields(visit, form, (&home, "Save"), failure)
+    let main = if let Some(locked) = kept::locked(visit, "secret", &secret.managed_by) {
+        locked
     } else {
-        empty::tell("Your token may not change this secret", &html! { "A token of scope " code { "operate" } " may." })
+        fields(visit, form, (&home, "Save"), failure)
     };
     let body = html! {
         div.columns {
             div { (main) }
             aside.stack {
                 section.card { h2 { "About" } (about(visit, secret)) }
-                @if visit.operates() && secret.is_changed_here() { (deeds(visit, secret, &home)) }
+                @if visit.operates() && secret.managed_by.is_api() { (deeds(visit, secret, &home)) }
             }
         }
     };
@@ -109,7 +91,7 @@ fn about(visit: &Visit, secret: &Secret) -> Markup {
         ("Type", facts::text(secret.form.as_deref().unwrap_or_default())),
         ("Whose", facts::text(secret.kind.as_deref().unwrap_or_default())),
         ("For", facts::text(&secret.description)),
-        ("Kept by", (!secret.is_changed_here()).then(|| html! { "the file " (secret.managed_by) })),
+        ("Kept by", secret.managed_by.fact()),
         ("Made", (secret.created_at > 0).then(|| visit.zone.time(secret.created_at))),
         ("Changed", (secret.updated_at > 0).then(|| visit.zone.time(secret.updated_at))),
     ])
@@ -138,20 +120,14 @@ fn filled(secret: &Secret) -> Form {
         ("description", secret.description.clone()),
         ("kind", said(&secret.kind)),
         ("type", said(&secret.form)),
-        ("config", code::json(Some(&secret.config))),
-        ("meta", code::json(Some(&secret.meta))),
+        ("config", code::json(&secret.config)),
+        ("meta", code::json(&secret.meta)),
     ])
 }
 
 /// What a form asks for, as the API takes it. A value that is not typed stays as it is.
 fn body(form: &Form) -> Result<Value, Failure> {
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "alias", "description", "kind", "type"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
-    for name in ["config", "meta"] {
-        body.insert(name.to_owned(), form.json(name)?);
-    }
+    let mut body = form.object(&["name", "alias", "description", "kind", "type"], &["config", "meta"])?;
     if let Some(value) = form.said("value").filter(|value| !value.is_empty()) {
         body.insert("value".to_owned(), value.into());
     }

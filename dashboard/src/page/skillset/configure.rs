@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Skillset, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::{self, Page};
+use crate::page::kept;
+use crate::part::code;
+use crate::part::deed;
 use crate::part::field::{self, Field};
-use crate::part::{deed, empty};
 use crate::visit::{self, Visit};
 
 /// The fields that the form has; what is wrong with others is said above it.
@@ -20,27 +21,15 @@ const FIELDS: [&str; 5] = ["name", "alias", "description", "state", "meta"];
 const STATES: [(&str, &str); 2] = [("enabled", "enabled: bots are offered it"), ("disabled", "disabled: bots are not offered it")];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.operates() {
-        let next = html! { "A token of scope " code { "operate" } " may." };
-        let body = empty::tell("Your token may not make skillsets", &next);
-        return Ok(Page::new("New skillset", body).below("Skillsets", "/ui/skillsets").answer(&visit));
-    }
+    visit.must("operate", "make skillsets")?;
     let form = Form::filled([("state", "enabled".to_owned())]);
     let body = fields(&visit, &form, ("/ui/skillsets/new", "Create skillset"), None);
     Ok(Page::new("New skillset", body).below("Skillsets", "/ui/skillsets").answer(&visit))
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let made: Result<Made, Failure> = match body(&visit.form) {
-        Ok(body) => visit.post("/skillset/create", &body).await,
-        Err(failure) => Err(failure),
-    };
-    match made {
-        Ok(made) => Ok(visit::back(&address(&made.id), &[("note", "made")])),
+    match visit.make("/skillset/create", body(&visit.form)).await {
+        Ok(id) => Ok(visit::back(&address(&id), &[("note", "made")])),
         Err(failure) => {
             let body = fields(&visit, &visit.form, ("/ui/skillsets/new", "Create skillset"), Some(&failure));
             Ok(Page::new("New skillset", body).below("Skillsets", "/ui/skillsets").refused(failure.status).answer(&visit))
@@ -56,12 +45,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
-    let changed: Result<Value, Failure> = match body(&visit.form) {
-        Ok(body) => visit.change(&call(id, "update"), &body, visit.form.word("revision")).await,
-        Err(failure) => Err(failure),
-    };
-    match changed {
-        Ok(_) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
+    match visit.save(&call(id, "update"), body(&visit.form)).await {
+        Ok(()) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
         Err(failure) => {
             let skillset = fetch(&visit).await?;
             Ok(page(&visit, &skillset, &visit.form, Some(&failure)).refused(failure.status).answer(&visit))
@@ -71,42 +56,33 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 fn page(visit: &Visit, skillset: &Skillset, form: &Form, failure: Option<&Failure>) -> Page {
     let home = address(&skillset.id);
-    let body = if !skillset.is_changed_here() {
-        let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This skillset is kept by the file {}", skillset.file()), &next)
-    } else if visit.operates() {
+    let body = if let Some(locked) = kept::locked(visit, "skillset", &skillset.managed_by) {
+        locked
+    } else {
         let meaning = "All its abilities go with it. Turns of bots that name it fail from then on.";
         html! { div.stack {
             (fields(visit, form, (&format!("{home}/configure"), "Save"), failure))
             section.card.form { header { h2 { "Delete this skillset" } (deed::confirmed(visit, &format!("{home}/delete"), "Delete", meaning, &[])) } p.muted { (meaning) } }
         } }
-    } else {
-        empty::tell("Your token may not change this skillset", &html! { "A token of scope " code { "operate" } " may." })
     };
     side(visit, skillset, &body)
 }
 
 /// The form as a skillset has it.
 fn filled(skillset: &Skillset) -> Form {
-    let meta = if skillset.meta.is_empty() { String::new() } else { serde_json::to_string_pretty(&skillset.meta).unwrap_or_default() };
     Form::filled([
         ("revision", skillset.revision.to_string()),
         ("name", skillset.name.clone()),
         ("alias", skillset.alias.clone().unwrap_or_default()),
         ("description", skillset.description.clone()),
         ("state", skillset.state.clone()),
-        ("meta", meta),
+        ("meta", code::json(&skillset.meta)),
     ])
 }
 
 /// What a form asks for, as the API takes it.
 fn body(form: &Form) -> Result<Value, Failure> {
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "alias", "description", "state"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
-    body.insert("meta".to_owned(), form.json("meta")?);
-    Ok(Value::Object(body))
+    form.object(&["name", "alias", "description", "state"], &["meta"]).map(Value::Object)
 }
 
 fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Option<&Failure>) -> Markup {

@@ -9,6 +9,7 @@ use super::{Skillset, address, bots, call, fetch, side, users};
 use crate::api::Failure;
 use crate::page::ability::{self, Ability};
 use crate::page::bot;
+use crate::page::list;
 use crate::part::{badge, code, empty, facts, table};
 use crate::path;
 use crate::visit::Visit;
@@ -16,7 +17,7 @@ use crate::visit::Visit;
 pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let skillset = fetch(&visit).await?;
     // A skillset has no more than one page of them.
-    let abilities: Vec<Ability> = bot::whole(&visit, &call(&skillset.id, "ability/list"), &[("order", "asc")]).await?;
+    let abilities: Vec<Ability> = list::whole(&visit, &call(&skillset.id, "ability/list"), &[("order", "asc")]).await?;
     let rows: Vec<table::Row> = abilities.iter().map(|one| (one.id.clone(), row(&visit, &skillset, one))).collect();
     let body = html! {
         div.columns {
@@ -33,7 +34,7 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 fn begin(visit: &Visit, skillset: &Skillset) -> Markup {
     html! {
         "Each ability becomes a function that the model of a bot may call. "
-        @if visit.operates() && skillset.is_changed_here() { a href={ (address(&skillset.id)) "/abilities/new" } { "Create the first one" } "." }
+        @if visit.operates() && skillset.managed_by.is_api() { a href={ (address(&skillset.id)) "/abilities/new" } { "Create the first one" } "." }
     }
 }
 
@@ -58,7 +59,7 @@ async fn about(visit: &Visit, skillset: &Skillset) -> Markup {
                 ("Alias", facts::text(skillset.alias.as_deref().unwrap_or_default())),
                 ("Made", (skillset.created_at > 0).then(|| visit.zone.time(skillset.created_at))),
                 ("Changed", (skillset.updated_at > 0).then(|| visit.zone.time(skillset.updated_at))),
-                ("Kept by", (!skillset.is_changed_here()).then(|| html! { "the file " (skillset.file()) })),
+                ("Kept by", skillset.managed_by.fact()),
             ]))
         }
         section.card {

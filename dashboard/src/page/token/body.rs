@@ -1,6 +1,6 @@
 //! What a form of a token asks for.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Token;
 use crate::api::Failure;
@@ -21,7 +21,7 @@ pub(super) fn filled(token: &Token, zone: &Zone) -> Form {
         ("expiresAt", token.expires_at.map_or_else(String::new, |at| at.to_string())),
         ("rateCount", rate(token.rate.map(|rate| rate.count))),
         ("rateSeconds", rate(token.rate.map(|rate| rate.per_ms.div_ceil(1_000)))),
-        ("meta", code::json(Some(&token.meta))),
+        ("meta", code::json(&token.meta)),
     ]);
     let scopes = token.scopes.iter().map(|scope| ("scopes", scope.as_str()));
     form.chosen(scopes.chain(token.triggers.iter().map(|trigger| ("triggers", trigger.as_str()))))
@@ -29,11 +29,7 @@ pub(super) fn filled(token: &Token, zone: &Zone) -> Form {
 
 /// What a form asks for, as the API takes it.
 pub(super) fn body(form: &Form, zone: &Zone) -> Result<Value, Failure> {
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "alias"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
-    body.insert("meta".to_owned(), form.json("meta")?);
+    let mut body = form.object(&["name", "alias"], &["meta"])?;
     let scopes: Vec<&str> = form.all("scopes").collect();
     if scopes.is_empty() {
         return Err(Failure::field("scopes", "choose at least one: a token that may nothing is of no use"));

@@ -3,20 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::body::{body, filled};
 use super::{Token, address, call, fetch};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::{self, Page};
-use crate::page::names;
+use crate::page::kept;
+use crate::page::list;
 use crate::part::field::{self, Field};
-use crate::part::{code, deed, empty, facts};
+use crate::part::{code, deed, facts};
 use crate::visit::{self, Visit};
 
 /// The fields that the form has; what is wrong with others is said above it.
@@ -30,9 +29,7 @@ const SCOPES: [(&str, &str); 4] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.me.has("admin") {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "a token of scope admin may make tokens, yours may not"));
-    }
+    visit.must("admin", "make tokens")?;
     let form = Form::filled([("scopes", "read".to_owned())]);
     Ok(making(&visit, &form, None).await.answer(&visit))
 }
@@ -75,12 +72,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
-    let changed: Result<Value, Failure> = match body(&visit.form, &visit.zone) {
-        Ok(body) => visit.change(&call(id, "update"), &body, visit.form.word("revision")).await,
-        Err(failure) => Err(failure),
-    };
-    match changed {
-        Ok(_) => Ok(visit::back(&address(id), &[("note", "saved")])),
+    match visit.save(&call(id, "update"), body(&visit.form, &visit.zone)).await {
+        Ok(()) => Ok(visit::back(&address(id), &[("note", "saved")])),
         Err(failure) => {
             let token = fetch(&visit).await?;
             Ok(page(&visit, &token, &visit.form, Some(&failure)).await.refused(failure.status).answer(&visit))
@@ -90,11 +83,9 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 async fn page(visit: &Visit, token: &Token, form: &Form, failure: Option<&Failure>) -> Page {
     let home = address(&token.id);
-    let main = if token.is_changed_here() {
-        fields(visit, form, (&home, "Save"), failure).await
-    } else {
-        let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This token is kept by the file {}", token.managed_by), &next)
+    let main = match kept::locked(visit, "token", &token.managed_by) {
+        Some(locked) => locked,
+        None => fields(visit, form, (&home, "Save"), failure).await,
     };
     let body = html! {
         div.columns {
@@ -103,7 +94,7 @@ async fn page(visit: &Visit, token: &Token, form: &Form, failure: Option<&Failur
         }
     };
     let meaning = "Calls that present this token are refused from now on, and whoever is logged in with it is logged out.";
-    let actions = html! { @if token.is_changed_here() { (deed::confirmed(visit, &format!("{home}/revoke"), "Revoke", meaning, &[])) } };
+    let actions = html! { @if token.managed_by.is_api() { (deed::confirmed(visit, &format!("{home}/revoke"), "Revoke", meaning, &[])) } };
     Page::new(token.title(), body).below("API tokens", "/ui/tokens").actions(actions)
 }
 
@@ -115,14 +106,14 @@ fn about(visit: &Visit, token: &Token) -> Markup {
         ("Made", (token.created_at > 0).then(|| visit.zone.time(token.created_at))),
         ("Changed", (token.updated_at > 0).then(|| visit.zone.time(token.updated_at))),
         ("Id", Some(code::id(&token.id))),
-        ("Kept by", (!token.is_changed_here()).then(|| html! { "the file " (token.managed_by) })),
+        ("Kept by", token.managed_by.fact()),
     ])
 }
 
 async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Option<&Failure>) -> Markup {
     let field = |name, label| Field::new(name, label, failure);
     let chosen: BTreeSet<&str> = form.all("triggers").collect();
-    let known = names(visit, "/integration/trigger/list?secrets=false").await;
+    let known = list::triggers(visit).await;
     // A trigger that is not listed any more can still be unticked.
     let triggers: BTreeSet<&str> = known.iter().map(String::as_str).chain(chosen.iter().copied()).collect();
     html! {

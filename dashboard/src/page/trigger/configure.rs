@@ -5,16 +5,17 @@ use std::sync::Arc;
 use axum::response::Response;
 use jiff::tz::TimeZoneDatabase;
 use maud::{Markup, html};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Trigger, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
 use crate::frame::{self, Page};
-use crate::page::names;
+use crate::page::kept;
+use crate::page::list;
+use crate::part::code;
+use crate::part::deed;
 use crate::part::field::{self, Field};
-use crate::part::{deed, empty};
 use crate::visit::{self, Visit};
 
 /// The fields that the form has; what is wrong with others is said above it.
@@ -48,26 +49,15 @@ const SCHEMES: [(&str, &str); 6] = [
 ];
 
 pub(super) async fn blank(visit: Arc<Visit>) -> Result<Response, Failure> {
-    if !visit.operates() {
-        let body = empty::tell("Your token may not make triggers", &html! { "A token of scope " code { "operate" } " may." });
-        return Ok(Page::new("New trigger", body).below("Triggers", "/ui/triggers").answer(&visit));
-    }
+    visit.must("operate", "make triggers")?;
     let form = Form::filled([("sessionMinutes", "60".to_owned()), ("busy", "enqueue".to_owned())]).ticked("authenticate", true);
     let body = fields(&visit, &form, ("/ui/triggers/new", "Create trigger"), None).await;
     Ok(Page::new("New trigger", body).below("Triggers", "/ui/triggers").answer(&visit))
 }
 
 pub(super) async fn create(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Made {
-        id: String,
-    }
-    let made: Result<Made, Failure> = match body(&visit.form) {
-        Ok(body) => visit.post("/integration/trigger/create", &body).await,
-        Err(failure) => Err(failure),
-    };
-    match made {
-        Ok(made) => Ok(visit::back(&format!("{}/connect", address(&made.id)), &[("note", "made")])),
+    match visit.make("/integration/trigger/create", body(&visit.form)).await {
+        Ok(id) => Ok(visit::back(&format!("{}/connect", address(&id)), &[("note", "made")])),
         Err(failure) => {
             let body = fields(&visit, &visit.form, ("/ui/triggers/new", "Create trigger"), Some(&failure)).await;
             Ok(Page::new("New trigger", body).below("Triggers", "/ui/triggers").refused(failure.status).answer(&visit))
@@ -83,12 +73,8 @@ pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
 
 pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
     let id = visit.place("id");
-    let changed: Result<Value, Failure> = match body(&visit.form) {
-        Ok(body) => visit.change(&call(id, "update"), &body, visit.form.word("revision")).await,
-        Err(failure) => Err(failure),
-    };
-    match changed {
-        Ok(_) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
+    match visit.save(&call(id, "update"), body(&visit.form)).await {
+        Ok(()) => Ok(visit::back(&format!("{}/configure", address(id)), &[("note", "saved")])),
         Err(failure) => {
             let trigger = fetch(&visit).await?;
             Ok(page(&visit, &trigger, &visit.form, Some(&failure)).await.refused(failure.status).answer(&visit))
@@ -97,18 +83,15 @@ pub(super) async fn update(visit: Arc<Visit>) -> Result<Response, Failure> {
 }
 
 async fn page(visit: &Visit, trigger: &Trigger, form: &Form, failure: Option<&Failure>) -> Page {
-    let body = if !trigger.is_changed_here() {
-        let next = html! { "Change it there, and apply the file again; " code { "cuepoint export" } " shows it as it is." };
-        empty::tell(&format!("This trigger is kept by the file {}", trigger.file()), &next)
-    } else if visit.operates() {
+    let body = if let Some(locked) = kept::locked(visit, "trigger", &trigger.managed_by) {
+        locked
+    } else {
         let action = format!("{}/configure", address(&trigger.id));
         let meaning = "The trigger takes no more events. Its conversations stay.";
         html! {
             (fields(visit, form, (&action, "Save"), failure).await)
             section.card.form { header { h2 { "Delete this trigger" } (deed::confirmed(visit, &format!("{}/delete", address(&trigger.id)), "Delete", meaning, &[])) } p.muted { (meaning) } }
         }
-    } else {
-        empty::tell("Your token may not change this trigger", &html! { "A token of scope " code { "operate" } " may." })
     };
     side(visit, trigger, &body)
 }
@@ -117,10 +100,7 @@ async fn page(visit: &Visit, trigger: &Trigger, form: &Form, failure: Option<&Fa
 fn filled(trigger: &Trigger) -> Form {
     let text = |name: &str| trigger.rest.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let whole = |name: &str| trigger.rest.get(name).and_then(Value::as_u64);
-    let pretty = |value: Option<&Value>| {
-        let said = value.filter(|value| !value.is_null() && **value != json!([]) && **value != json!({}));
-        said.map(|value| serde_json::to_string_pretty(value).unwrap_or_default()).unwrap_or_default()
-    };
+    let pretty = |name: &str| code::json(&trigger.rest.get(name));
     let rate = trigger.rest.get("rate").and_then(|rate| Some((rate.get("count")?.as_u64()?, rate.get("perMs")?.as_u64()?)));
     let of_signature =
         |name: &str| trigger.signature.as_ref().and_then(|one| one.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -139,11 +119,11 @@ fn filled(trigger: &Trigger) -> Form {
         ("quietMs", whole("quietMs").map_or_else(String::new, |ms| ms.to_string())),
         ("rateCount", rate.map_or_else(String::new, |(count, _)| count.to_string())),
         ("rateSeconds", rate.map_or_else(String::new, |(_, per_ms)| (per_ms / 1_000).to_string())),
-        ("limits", pretty(trigger.rest.get("limits"))),
+        ("limits", pretty("limits")),
         ("scheme", of_signature("scheme")),
         ("publicKey", of_signature("publicKey")),
-        ("results", pretty(trigger.rest.get("results"))),
-        ("meta", pretty(trigger.rest.get("meta"))),
+        ("results", pretty("results")),
+        ("meta", pretty("meta")),
     ])
     .ticked("authenticate", trigger.authenticate)
 }
@@ -151,13 +131,10 @@ fn filled(trigger: &Trigger) -> Form {
 /// What a form asks for, as the API takes it.
 fn body(form: &Form) -> Result<Value, Failure> {
     let minutes = form.number("sessionMinutes").map_err(|failure| Failure { field: Some("sessionDuration".into()), ..failure })?;
-    let mut body: Map<String, Value> = Map::new();
-    for name in ["name", "alias", "description", "botId", "text", "schedule", "timezone", "catchUp", "busy"] {
-        body.insert(name.to_owned(), form.or_null(name));
-    }
-    for name in ["limits", "results", "meta"] {
-        body.insert(name.to_owned(), form.json(name)?);
-    }
+    let mut body = form.object(
+        &["name", "alias", "description", "botId", "text", "schedule", "timezone", "catchUp", "busy"],
+        &["limits", "results", "meta"],
+    )?;
     body.insert("authenticate".into(), form.is_on("authenticate").into());
     body.insert("sessionDuration".into(), minutes.as_u64().map_or(Value::Null, |minutes| minutes.saturating_mul(60_000).into()));
     body.insert("quietMs".into(), form.number("quietMs")?);
@@ -187,7 +164,7 @@ fn signature(form: &Form) -> Value {
 async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Option<&Failure>) -> Markup {
     let field = |name, label| Field::new(name, label, failure);
     // A list that cannot be had proposes nothing; a name can be typed all the same.
-    let bots = names(visit, "/bot/list").await;
+    let bots = list::names(visit, "/bot/list").await;
     let zones: Vec<String> = TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
     html! {
         form.form method="post" action=(action) {

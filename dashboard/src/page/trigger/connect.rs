@@ -72,7 +72,7 @@ fn secret_of(visit: &Visit, trigger: &Trigger) -> Markup {
         @if let Some(secret) = &trigger.secret { (code::block("Secret", secret)) p.hint { "It was put on record that you saw it." } }
         @else if visit.operates() { (deed::button(visit, &format!("{home}/secret"), "Reveal", &[])) p.hint { "It is put on record who sees it. Secrets of triggers from files are not shown." } }
         @else { p.muted { "Shown to tokens of scope operate." } }
-        @if visit.operates() && trigger.is_changed_here() {
+        @if visit.operates() && trigger.managed_by.is_api() {
             br;
             (deed::confirmed(visit, &format!("{home}/rotate"), "Rotate", "The trigger gets a new secret. The one before works for another day, so that callers can change over.", &[]))
         }

@@ -7,10 +7,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LIVE, List, Trigger, address, call, fetch, side};
+use super::{LIVE, Trigger, address, call, fetch, side};
 use crate::api::Failure;
 use crate::frame;
 use crate::page::conversation;
+use crate::page::list::List;
 use crate::part::field::Field;
 use crate::part::filter::{self, Condition};
 use crate::part::{badge, code, deed, empty, facts, number, pager, table};
@@ -84,7 +85,7 @@ fn about(visit: &Visit, trigger: &Trigger) -> Markup {
                 ("Schedule", facts::text(trigger.schedule.as_deref().unwrap_or_default())),
                 ("Fires next", firing(trigger.next_trigger_at)),
                 ("Fired last", firing(trigger.last_trigger_at)),
-                ("Kept by", (!trigger.is_changed_here()).then(|| html! { "the file " (trigger.file()) })),
+                ("Kept by", trigger.managed_by.fact()),
             ]))
             p { a href=(path::with("/ui/conversations", &[("triggerId", &trigger.id)])) { "Its conversations" } }
         }

@@ -8,8 +8,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{LIVE, List, Trigger, address, call, fetch, side};
+use super::{LIVE, Trigger, address, call, fetch, side};
 use crate::api::Failure;
+use crate::page::list::List;
 use crate::part::badge::{self, Tone};
 use crate::part::{deed, empty, facts, pager, table};
 use crate::path;

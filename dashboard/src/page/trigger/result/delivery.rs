@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::{Attempt, Delivery, LIVE, address, home, page_of, status};
 use crate::api::Failure;
 use crate::frame::Page;
+use crate::page::list::Named;
 use crate::part::{code, deed, empty, facts, number, table};
 use crate::path;
 use crate::visit::{self, Visit};
@@ -21,7 +21,7 @@ fn call(id: &str, verb: &str) -> String {
 pub(super) async fn show(visit: Arc<Visit>) -> Result<Response, Failure> {
     let trigger = visit.place("id");
     let one: Delivery = visit.get(&call(visit.place("delivery"), "fetch")).await?;
-    let payload = code::json(one.payload.as_ref());
+    let payload = code::json(&one.payload);
     let rows: Vec<table::Row> = one.attempts.iter().map(|attempt| (attempt.at.to_string(), row(&visit, attempt))).collect();
     let body = html! {
         div.columns {
@@ -79,10 +79,6 @@ fn about(visit: &Visit, one: &Delivery) -> Markup {
 
 /// Tells it once more, as another delivery.
 pub(super) async fn redeliver(visit: Arc<Visit>) -> Result<Response, Failure> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: String,
-    }
     let again: Named = visit.post(&call(visit.place("delivery"), "redeliver"), &json!({})).await?;
     Ok(visit::back(&page_of(visit.place("id"), &again.id), &[("note", "sent")]))
 }
