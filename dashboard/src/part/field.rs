@@ -3,6 +3,9 @@
 use maud::{Markup, html};
 
 use crate::api::Failure;
+use crate::form::Form;
+use crate::frame;
+use crate::visit::Visit;
 
 /// How many lines may be added to a numbered area until there are no more numbers.
 const SPARE_LINES: usize = 200;
@@ -18,6 +21,15 @@ pub(crate) struct Field<'a> {
     pub(crate) hint: &'a str,
     /// What is wrong in the form; shown here if it is about this field.
     pub(crate) failure: Option<&'a Failure>,
+}
+
+/// How a form that changes something begins: whose it is, what it was filled at, and what is wrong with none of its fields.
+pub(crate) fn head(visit: &Visit, form: &Form, failure: Option<&Failure>, fields: &[&str]) -> Markup {
+    html! {
+        (frame::word(visit))
+        input type="hidden" name="revision" value=(form.word("revision"));
+        (fault(failure, fields))
+    }
 }
 
 /// What the form says is wrong with no field that it has.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{Bot, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
-use crate::frame::{self, Page};
+use crate::frame::Page;
 use crate::page::kept;
 use crate::page::list;
 use crate::part::code;
@@ -138,9 +138,7 @@ async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failu
     let (models, skillsets) = (list::names(visit, "/platform/model/list").await, list::names(visit, "/skillset/list").await);
     html! {
         form.form method="post" action=(action) {
-            (frame::word(visit))
-            input type="hidden" name="revision" value=(form.word("revision"));
-            (field::fault(failure, &FIELDS))
+            (field::head(visit, form, failure, &FIELDS))
             section.card {
                 h2 { "What it is" }
                 (field("name", "Name").line(&form.text("name")))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Contact, address, call, detail, fetch};
 use crate::api::Failure;
 use crate::form::Form;
-use crate::frame::{self, Page};
+use crate::frame::Page;
 use crate::part::code;
 use crate::part::field::{self, Field};
 use crate::visit::{self, Visit};
@@ -84,9 +84,7 @@ pub(super) fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), 
     let is_new = action == "/ui/contacts/new";
     html! {
         form.form method="post" action=(action) {
-            (frame::word(visit))
-            input type="hidden" name="revision" value=(form.word("revision"));
-            (field::fault(failure, &FIELDS))
+            (field::head(visit, form, failure, &FIELDS))
             section.card {
                 h2 { "Who it is" }
                 @if is_new {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Secret, address, call, fetch};
 use crate::api::Failure;
 use crate::form::Form;
-use crate::frame::{self, Page};
+use crate::frame::Page;
 use crate::page::kept;
 use crate::part::field::{self, Field};
 use crate::part::{code, deed, facts};
@@ -140,9 +140,7 @@ fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Op
     let value = if is_new { "Sealed, and never shown again." } else { "Never shown. Left empty, the value stays as it is." };
     html! {
         form.form method="post" action=(action) {
-            (frame::word(visit))
-            input type="hidden" name="revision" value=(form.word("revision"));
-            (field::fault(failure, &FIELDS))
+            (field::head(visit, form, failure, &FIELDS))
             section.card {
                 h2 { "The secret" }
                 (field("name", "Name").hint("Abilities refer to it as ${SECRET_<NAME>}, or by its id.").line(&form.text("name")))

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Skillset, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
-use crate::frame::{self, Page};
+use crate::frame::Page;
 use crate::page::kept;
 use crate::part::code;
 use crate::part::deed;
@@ -89,9 +89,7 @@ fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failure: Op
     let field = |name, label| Field::new(name, label, failure);
     html! {
         form.form method="post" action=(action) {
-            (frame::word(visit))
-            input type="hidden" name="revision" value=(form.word("revision"));
-            (field::fault(failure, &FIELDS))
+            (field::head(visit, form, failure, &FIELDS))
             section.card {
                 h2 { "What it is" }
                 (field("name", "Name").line(&form.text("name")))

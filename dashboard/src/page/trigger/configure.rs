@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Trigger, address, call, fetch, side};
 use crate::api::Failure;
 use crate::form::Form;
-use crate::frame::{self, Page};
+use crate::frame::Page;
 use crate::page::kept;
 use crate::page::list;
 use crate::part::code;
@@ -168,9 +168,7 @@ async fn fields(visit: &Visit, form: &Form, (action, label): (&str, &str), failu
     let zones: Vec<String> = TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
     html! {
         form.form method="post" action=(action) {
-            (frame::word(visit))
-            input type="hidden" name="revision" value=(form.word("revision"));
-            (field::fault(failure, &FIELDS))
+            (field::head(visit, form, failure, &FIELDS))
             section.card {
                 h2 { "What it is" }
                 (field("name", "Name").line(&form.text("name")))
