@@ -17,6 +17,8 @@
 //! - [`redis`]: the connection to Redis, every call bounded;
 //! - [`chance`]: random bytes from the operating system;
 //! - [`seal`]: values that lie in the broker so that only this deployment reads them;
+//! - [`shared`]: a value that can be replaced while it is used;
+//! - [`signals`]: what the operating system asks a running service to do;
 //! - [`logging`]: the format of log lines.
 
 pub mod alarm;
@@ -35,4 +37,6 @@ pub mod publish;
 pub mod receipt;
 pub mod redis;
 pub mod seal;
+pub mod shared;
+pub mod signals;
 pub mod topology;

@@ -1,17 +1,26 @@
 //! The format of log lines: readable on a terminal, JSON for machines.
+//!
+//! What is logged can be changed while the process runs, over the [`Handle`] that [`start`] gives.
 
 use std::fmt::{self, Debug, Write as _};
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+/// Longest filter that is taken, in bytes.
+const FILTER_BYTES_MAX: usize = 4 * 1024;
+/// What the client library says of every broken connection is said by us already.
+const QUIET: &str = "async_nats=error";
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,23 +40,82 @@ pub struct Logging {
     /// What is logged, as a tracing filter such as `info,worker=debug`.
     #[arg(long = "log", env = "CUEPOINT_LOG", value_name = "FILTER", default_value = "info")]
     pub filter: String,
+    /// File with that filter, which goes before the flag and is read again on SIGHUP.
+    #[arg(id = "filter_file", long = "log-filter-file", env = "CUEPOINT_LOG_FILTER_FILE", value_name = "FILE")]
+    pub filter_file: Option<PathBuf>,
 }
 
-/// Starts logging to standard error; a second call in one process changes nothing.
-pub fn start(logging: &Logging) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&logging.filter).map_err(|error| format!("--log {:?} is not a filter: {error}", logging.filter))?;
-    let quiet = |text: &str| text.parse().map_err(|error| format!("{text}: {error}"));
-    let filter = filter.add_directive(quiet("async_nats=error")?);
+impl Logging {
+    /// The filter, from wherever it stands.
+    pub fn wanted(&self) -> Result<String, String> {
+        let Some(path) = &self.filter_file else { return Ok(self.filter.clone()) };
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("--log-filter-file {} cannot be read: {error}", path.display()))?;
+        parse(text.trim()).map_err(|error| format!("--log-filter-file {}: {error}", path.display()))?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+/// Changes what a running process logs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    layer: reload::Handle<EnvFilter, Registry>,
+    filter: Arc<Mutex<String>>,
+}
+
+impl Handle {
+    /// Logs by another filter from now on; one that cannot be used changes nothing.
+    pub fn set_filter(&self, filter: &str) -> Result<(), String> {
+        let filter = filter.trim();
+        let parsed = parse(filter)?;
+        let mut current = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        self.layer.reload(parsed).map_err(|error| format!("the filter cannot be changed: {error}"))?;
+        filter.clone_into(&mut current);
+        Ok(())
+    }
+
+    /// What is logged by now.
+    pub fn filter(&self) -> String {
+        self.filter.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the filter's file again, where there is one, and logs what came of it.
+    pub fn reread(&self, logging: &Logging) {
+        if logging.filter_file.is_none() {
+            return;
+        }
+        let before = self.filter();
+        match logging.wanted().and_then(|wanted| self.set_filter(&wanted).map(|()| wanted)) {
+            Ok(wanted) if wanted == before => {}
+            Ok(wanted) => tracing::info!(log.before = before, log.now = wanted, "what is logged was changed"),
+            Err(fault) => tracing::error!(fault, "the log filter stays as it was"),
+        }
+    }
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    if filter.len() > FILTER_BYTES_MAX {
+        return Err(format!("the filter has {} bytes, at most {FILTER_BYTES_MAX} are taken", filter.len()));
+    }
+    let parsed = EnvFilter::try_new(filter).map_err(|error| format!("{filter:?} is not a filter: {error}"))?;
+    let quiet = QUIET.parse().map_err(|error| format!("{QUIET}: {error}"))?;
+    Ok(parsed.add_directive(quiet))
+}
+
+/// Starts logging to standard error. A second call in one process changes nothing, and its handle moves nothing.
+pub fn start(logging: &Logging) -> Result<Handle, String> {
+    let wanted = logging.wanted()?;
+    let (filter, layer) = reload::Layer::new(parse(&wanted).map_err(|error| format!("--log {error}"))?);
     // rmcp repeats what servers say and what they are sent, tokens among it: nothing of that is logged, whatever the filter.
     let is_ours = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
     let registry = tracing_subscriber::registry().with(filter).with(is_ours);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let started = match logging.format {
-        Format::Text => registry.with(layer.fmt_fields(fields())).try_init(),
-        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Format::Text => registry.with(lines.fmt_fields(fields())).try_init(),
+        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
     drop(started);
-    Ok(())
+    Ok(Handle { layer, filter: Arc::new(Mutex::new(wanted)) })
 }
 
 /// Fields as text, each event on one line.
@@ -79,7 +147,13 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    use super::fields;
+    use std::path::PathBuf;
+
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::reload;
+
+    use super::{Format, Handle, Logging, fields, parse};
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -93,6 +167,35 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_filter_is_changed_while_it_is_used_and_one_that_is_none_changes_nothing() {
+        let (layer, handle) = reload::Layer::new(parse("info").unwrap());
+        let handle = Handle { layer: handle, filter: Arc::new(Mutex::new("info".into())) };
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(lines), || {
+            tracing::debug!("unheard");
+            handle.set_filter(" debug ").unwrap();
+            tracing::debug!("heard");
+            assert!(handle.set_filter("=,=").unwrap_err().contains("is not a filter"));
+            assert!(handle.set_filter(&"a".repeat(5_000)).unwrap_err().contains("at most 4096"));
+            tracing::debug!("still heard");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert_eq!((handle.filter().as_str(), text.matches("heard").count(), text.contains("unheard")), ("debug", 2, false), "{text}");
+        assert!(parse("debug").unwrap().to_string().contains("async_nats=error"));
+        assert_eq!(parse("debug").unwrap().max_level_hint(), Some(LevelFilter::DEBUG));
+    }
+
+    #[test]
+    fn a_filters_file_goes_before_the_flag_and_is_named_where_it_is_at_fault() {
+        let file = |path: &str| Logging { format: Format::Text, filter: "info".into(), filter_file: Some(PathBuf::from(path)) };
+        assert!(file("/nowhere/filter").wanted().unwrap_err().starts_with("--log-filter-file /nowhere/filter cannot be read"));
+        assert!(file(env!("CARGO_MANIFEST_PATH")).wanted().unwrap_err().contains("is not a filter"));
+        assert_eq!(Logging { filter_file: None, ..file("") }.wanted().unwrap(), "info");
     }
 
     #[test]

@@ -15,7 +15,6 @@
 //! It does not hide how long a value is, nor keep whoever may write from putting an older value back.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
@@ -26,6 +25,8 @@ use proto::idempotency::DeploymentKey;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+use crate::shared::Shared;
 
 mod purpose;
 
@@ -89,10 +90,10 @@ struct Key {
     cipher: RandomizedNonceKey,
 }
 
-/// The keys of a deployment: the first seals, all unseal. Cheap to clone.
+/// The keys of a deployment: the first seals, all unseal. Cheap to clone; clones are replaced together.
 #[derive(Clone)]
 pub struct MasterKey {
-    keys: Arc<[Key]>,
+    keys: Shared<Vec<Key>>,
 }
 
 impl Key {
@@ -120,7 +121,7 @@ impl MasterKey {
         let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let keys: Vec<Key> =
             keys.map(|(index, line)| Key::new(&*key(line).ok_or(KeyError::Line { line: index + 1 })?)).collect::<Result<_, _>>()?;
-        if (1..=KEYS_MAX).contains(&keys.len()) { Ok(Self { keys: keys.into() }) } else { Err(KeyError::Count) }
+        if (1..=KEYS_MAX).contains(&keys.len()) { Ok(Self { keys: Shared::new(keys) }) } else { Err(KeyError::Count) }
     }
 
     /// Makes the key of a deployment that has no file of keys.
@@ -128,7 +129,17 @@ impl MasterKey {
         let secret = Salt::new(HKDF_SHA256, LABEL).extract(deployment.expose());
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         secret.expand(&[LABEL], HKDF_SHA256).and_then(|key| key.fill(&mut *bytes)).map_err(|_| KeyError::Cipher)?;
-        Ok(Self { keys: Arc::new([Key::new(&bytes)?]) })
+        Ok(Self { keys: Shared::new(vec![Key::new(&bytes)?]) })
+    }
+
+    /// Takes the place of the keys in all clones; whether they were others.
+    pub fn replace(&self, other: &Self) -> bool {
+        let ids = |key: &Self| key.keys.get().iter().map(|key| key.id).collect::<Vec<_>>();
+        let is_other = ids(self) != ids(other);
+        if is_other {
+            self.keys.take(&other.keys);
+        }
+        is_other
     }
 }
 
@@ -151,7 +162,8 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 
 /// Seals a value for one purpose.
 pub fn seal(key: &MasterKey, purpose: Purpose<'_>, plaintext: &str) -> Result<Bytes, Error> {
-    let first = key.keys.first().ok_or(Error::KeyUnknown)?;
+    let keys = key.keys.get();
+    let first = keys.first().ok_or(Error::KeyUnknown)?;
     let mut body = plaintext.as_bytes().to_vec();
     let nonce = first.cipher.seal_in_place_append_tag(aad(purpose), &mut body).map_err(|_| Error::Cipher)?;
     Ok([&[VERSION], first.id.as_slice(), nonce.as_ref(), &body].concat().into())
@@ -165,7 +177,8 @@ pub fn unseal(key: &MasterKey, purpose: Purpose<'_>, sealed: &[u8]) -> Result<Se
     if *version != VERSION {
         return Err(Error::Form);
     }
-    let key = key.keys.iter().find(|key| key.id == *id).ok_or(Error::KeyUnknown)?;
+    let keys = key.keys.get();
+    let key = keys.iter().find(|key| key.id == *id).ok_or(Error::KeyUnknown)?;
     let mut body = Zeroizing::new(body.to_vec());
     let plaintext = key.cipher.open_in_place(Nonce::assume_unique_for_key(*nonce), aad(purpose), &mut body).map_err(|_| Error::Forged)?;
     std::str::from_utf8(plaintext).map(SecretString::from).map_err(|_| Error::Forged)
@@ -221,6 +234,17 @@ mod tests {
         let new = seal(&both, purpose(), "b").unwrap();
         assert_eq!(unseal(&keys(&[NEW]), purpose(), &new).unwrap().expose_secret(), "b");
         assert_eq!(unseal(&keys(&[OLD]), purpose(), &new).unwrap_err(), Error::KeyUnknown);
+    }
+
+    #[test]
+    fn keys_are_replaced_wherever_they_are_held() {
+        let (key, holder) = (keys(&[OLD]), keys(&[OLD]));
+        let clone = holder.clone();
+        let sealed = seal(&keys(&[NEW]), purpose(), "a").unwrap();
+        assert!(!holder.replace(&key), "the same keys are no change");
+        assert!(holder.replace(&keys(&[NEW, OLD])));
+        assert_eq!(unseal(&clone, purpose(), &sealed).unwrap().expose_secret(), "a");
+        assert_eq!(unseal(&key, purpose(), &sealed).unwrap_err(), Error::KeyUnknown, "another's stay as they are");
     }
 
     #[test]

@@ -64,7 +64,8 @@ enum Command {
 impl Cli {
     /// Reads the command line; logging may be set before or after the command.
     fn read() -> Result<Self, clap::Error> {
-        let command = ["format", "filter"].iter().fold(Self::command(), |command, id| command.mut_arg(id, |arg| arg.global(true)));
+        let command =
+            ["format", "filter", "filter_file"].iter().fold(Self::command(), |command, id| command.mut_arg(id, |arg| arg.global(true)));
         Self::from_arg_matches(&command.try_get_matches()?)
     }
 }

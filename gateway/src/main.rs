@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use backbone::logging::{self, Logging};
+use backbone::signals::Signals;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A profile showed 28 % of a worker's time in the system's: see docs/adr/0005-allocator.md.
@@ -44,23 +44,26 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let faults = [logging::start(&arguments.logging).map_err(|fault| vec![fault]), arguments.gateway.validate()];
-    let faults: Vec<String> = faults.into_iter().filter_map(Result::err).flatten().collect();
-    if !faults.is_empty() {
+    let mut faults = arguments.gateway.validate().err().unwrap_or_default();
+    let log = logging::start(&arguments.logging).map_err(|fault| faults.push(fault)).ok().filter(|_| faults.is_empty());
+    let Some(log) = log else {
         // The log filter itself may be at fault: then this is the only way to be heard.
         let command = <Arguments as clap::CommandFactory>::command();
         clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{}\n", faults.join("\n"))).with_cmd(&command).print()?;
         return Ok(ExitCode::from(USAGE));
-    }
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    };
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
     let shutdown = CancellationToken::new();
     let running = gateway::start(arguments.gateway, shutdown.clone()).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    signals.end(async || log.reread(&arguments.logging)).await;
     tracing::info!("gateway stops");
     shutdown.cancel();
-    running.finished().await?;
+    tokio::select! {
+        ended = running.finished() => ended?,
+        () = signals.end(async || {}) => {
+            tracing::warn!("asked a second time to end: requests that run are given up");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }

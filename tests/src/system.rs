@@ -109,7 +109,7 @@ impl Builder {
     /// Starts everything, and waits until every gateway is ready.
     pub async fn start(self) -> System {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        backbone::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
+        let _handle = backbone::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
         let redis = Options::redis(scratch.path().join("redis")).start();
         let servers = async { if self.is_cluster { cluster::three(scratch.path()).await } else { cluster::one(scratch.path()).await } };

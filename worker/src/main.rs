@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use backbone::logging::{self, Logging};
+use backbone::signals::Signals;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// A profile showed 28 % of a worker's time in the system's: see docs/adr/0005-allocator.md.
@@ -41,24 +41,28 @@ async fn main() -> anyhow::Result<ExitCode> {
         Ok(settings) => cli.config.settings = Some(settings),
         Err(error) => faults.push(error.to_string()),
     }
-    faults.extend(logging::start(&cli.logging).err());
-    if !faults.is_empty() {
+    let log = logging::start(&cli.logging).map_err(|fault| faults.push(fault)).ok().filter(|_| faults.is_empty());
+    let Some(log) = log else {
         use std::io::Write as _;
         writeln!(std::io::stderr(), "error: {}", faults.join("\nerror: "))?;
         return Ok(USAGE.into());
-    }
+    };
     if cli.check_config {
         return Ok(ExitCode::SUCCESS);
     }
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let shutdown = CancellationToken::new();
+    let mut signals = Signals::listen()?;
     let running = worker::service::start(cli.config, shutdown.clone()).await?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        pressed = tokio::signal::ctrl_c() => pressed?,
-    }
+    signals.end(async || log.reread(&cli.logging)).await;
+    tracing::info!("the worker stops");
     shutdown.cancel();
-    running.finished().await?;
+    tokio::select! {
+        ended = running.finished() => ended?,
+        () = signals.end(async || {}) => {
+            tracing::warn!("asked a second time to end: turns that run are left to other workers");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
