@@ -47,6 +47,9 @@ pub enum Error {
     /// No answer in time: the message may be stored, now or later.
     #[error("no confirmation in time")]
     Unconfirmed,
+    /// Too many messages are on their way to the broker already: this one was not sent.
+    #[error("too many messages are on their way to the broker")]
+    Shed,
     /// The broker refused it for another reason.
     #[error("the broker refused the message: {0}")]
     Refused(String),

@@ -190,7 +190,7 @@ impl Begun {
 async fn store(door: &Door, entry: &Entry) -> Result<u64, String> {
     let body = serde_json::to_vec(entry).map_err(|error| error.to_string())?;
     let headers: Option<HeaderMap> = None;
-    let stored = publish::confirmed(&door.client, subject(&entry.key), headers, body.into(), PUBLISH_DEADLINE).await;
+    let stored = door.publish(publish::confirmed(&door.client, subject(&entry.key), headers, body.into(), PUBLISH_DEADLINE)).await;
     stored.map(|stored| stored.seq).map_err(|error| error.to_string())
 }
 

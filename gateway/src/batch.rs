@@ -33,7 +33,7 @@ use crate::auth::Caller;
 use crate::door::Door;
 use crate::ingest::{Submission, Taken};
 use crate::timing::Written;
-use crate::{auth, event};
+use crate::{auth, event, later};
 
 /// How many sessions of one call are published to at the same time.
 const SESSIONS_MAX: usize = 16;
@@ -188,10 +188,11 @@ async fn in_order(door: Arc<Door>, submissions: Vec<(usize, Submission)>) -> Vec
     let mut told = Vec::with_capacity(submissions.len());
     for (place, submission) in submissions {
         let result = match Box::pin(submission.take(&door)).await {
-            Ok(Taken::Later(booked)) => replayed(booked.told(), booked.is_replay),
+            Ok(Taken::Later(booked)) => replayed(booked.told(door.promise.now()), booked.is_replay),
             Ok(Taken::Event(accepted)) => {
                 let receipt = &accepted.receipt;
-                replayed(json!({ "id": receipt.to_string(), "session": receipt.session.token.as_str() }), accepted.is_replay)
+                let told = json!({ "id": receipt.to_string(), "session": receipt.session.token.as_str() });
+                replayed(later::promised(told, door.promise.now()), accepted.is_replay)
             }
             Err(error) => refused(&door, &error),
         };

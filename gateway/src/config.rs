@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use backbone::seal::MasterKey;
 use clap::Args;
@@ -10,10 +11,15 @@ use proto::idempotency::DeploymentKey;
 use proto::limit;
 use secrecy::SecretString;
 
+use crate::durability::Claim;
 use crate::rate::address::PerAddress;
 
 /// Shortest API token that is taken, in characters.
 const API_TOKEN_CHARS_MIN: usize = 16;
+/// How many messages may be on their way to the broker at once, as measured: see docs/overload.md.
+const PUBLISHES: usize = 512;
+/// The most that the client library's own queue has room for.
+const PUBLISHES_MAX: usize = 8_192;
 
 /// Everything the gateway needs to know.
 #[derive(Debug, Clone, Args)]
@@ -42,6 +48,9 @@ pub struct Config {
     /// Largest body of an event call, in bytes.
     #[arg(long, env = "CUEPOINT_BODY_BYTES", value_name = "BYTES", default_value_t = limit::BODY_BYTES_MAX)]
     pub body_bytes: usize,
+    /// What is known of the broker's servers and they do not say: that each syncs always.
+    #[arg(long, env = "CUEPOINT_DURABILITY", value_enum)]
+    pub durability: Option<Claim>,
     /// Where callers reach this deployment, such as <https://events.example.com>: what the dashboard tells them to call.
     #[arg(long, env = "CUEPOINT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<url::Url>,
@@ -57,9 +66,30 @@ pub struct Config {
     /// How much the gateway takes on at once.
     #[command(flatten)]
     pub bounds: Bounds,
+    /// How it ends.
+    #[command(flatten)]
+    pub drain: Drain,
     /// What callers are held to.
     #[command(flatten)]
     pub access: Access,
+}
+
+/// How a gateway ends in order.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Drain {
+    /// How long it goes on to take connections once it was told to end, and is unready already: as long as a load
+    /// balancer takes to notice.
+    #[arg(long = "drain-delay", env = "CUEPOINT_DRAIN_DELAY", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "0s")]
+    pub delay: Duration,
+    /// How long requests that run may take from then on; Kubernetes' grace period must be longer than both together.
+    #[arg(long = "drain-deadline", env = "CUEPOINT_DRAIN_DEADLINE", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "25s")]
+    pub deadline: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { delay: Duration::ZERO, deadline: limit::DRAIN_DEADLINE }
+    }
 }
 
 /// What callers are held to.
@@ -88,11 +118,36 @@ pub struct Bounds {
     /// Readers that follow a conversation or an event; past that a reader is answered 503.
     #[arg(long, env = "CUEPOINT_FOLLOWERS", value_name = "COUNT", default_value_t = 2_048)]
     pub followers: usize,
+    /// Messages that the broker has not confirmed yet; past that a call waits for --queue-time.
+    #[arg(long, env = "CUEPOINT_PUBLISHES", value_name = "COUNT", default_value_t = PUBLISHES)]
+    pub publishes: usize,
+    /// How long a call waits for one of these; past that it is answered 503 and nothing is sent.
+    #[arg(long, env = "CUEPOINT_QUEUE_TIME", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "250ms")]
+    pub queue_time: Duration,
+    /// How long a caller may take to send the head of a request, from its first byte on.
+    #[arg(long, env = "CUEPOINT_HEAD_TIME", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "10s")]
+    pub head_time: Duration,
+    /// How long a caller may take to send a body.
+    #[arg(long, env = "CUEPOINT_BODY_TIME", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub body_time: Duration,
+    /// How long a connection without a request stays open; longer than proxies keep theirs, so that they close it.
+    #[arg(long, env = "CUEPOINT_IDLE_TIME", value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "75s")]
+    pub idle_time: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connections: 16_384, body_memory_bytes: 256 << 20, waits: 4_096, followers: 2_048 }
+        Self {
+            connections: 16_384,
+            body_memory_bytes: 256 << 20,
+            waits: 4_096,
+            followers: 2_048,
+            publishes: PUBLISHES,
+            queue_time: Duration::from_millis(250),
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(75),
+        }
     }
 }
 
@@ -102,6 +157,28 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
 }
 
 impl Config {
+    /// The defaults over two servers and a deployment's key, at a free port of this machine.
+    pub fn new(nats: backbone::config::Nats, redis: backbone::config::Redis, deployment_key_file: PathBuf) -> Self {
+        Self {
+            nats,
+            redis,
+            http: ([127, 0, 0, 1], 0).into(),
+            api_token: None,
+            api_token_file: None,
+            deployment_key_file,
+            master_key_file: None,
+            body_bytes: limit::BODY_BYTES_MAX,
+            durability: None,
+            public_url: None,
+            trace_url: None,
+            pages: true,
+            login_once: None,
+            bounds: Bounds::default(),
+            drain: Drain::default(),
+            access: Access::default(),
+        }
+    }
+
     /// Checks values and their combinations; says every fault at once.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let mut faults = Vec::new();
@@ -110,6 +187,23 @@ impl Config {
         }
         if self.bounds.connections == 0 {
             faults.push("--connections must be at least 1".to_owned());
+        }
+        let bounds = &self.bounds;
+        if bounds.publishes == 0 || bounds.publishes > PUBLISHES_MAX {
+            faults.push(format!("--publishes {} must be 1 to {PUBLISHES_MAX}", bounds.publishes));
+        }
+        let times = [
+            ("--queue-time", bounds.queue_time),
+            ("--head-time", bounds.head_time),
+            ("--body-time", bounds.body_time),
+            ("--idle-time", bounds.idle_time),
+            ("--drain-deadline", self.drain.deadline),
+        ];
+        for (flag, _) in times.iter().filter(|(_, time)| time.is_zero()) {
+            faults.push(format!("{flag} must be longer than 0s"));
+        }
+        if bounds.queue_time > limit::PUBLISH_DEADLINE {
+            faults.push(format!("--queue-time {:?} must be at most {:?}", bounds.queue_time, limit::PUBLISH_DEADLINE));
         }
         if self.bounds.body_memory_bytes < self.body_bytes.saturating_mul(2) {
             faults.push(format!("--body-memory-bytes {} must be at least twice --body-bytes", self.bounds.body_memory_bytes));

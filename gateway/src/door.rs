@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use axum::response::{IntoResponse as _, Response};
+use backbone::publish;
 use backbone::redis::Redis;
 use backbone::seal::MasterKey;
 use proto::idempotency::DeploymentKey;
@@ -19,7 +20,9 @@ use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::directory::Directory;
+use crate::durability::Promise;
 use crate::last_use::LastUse;
+use crate::publishes::{Line, Place, Publishes};
 use crate::rate::Limiter;
 use crate::ready::Readiness;
 use crate::signature::seen::Seen;
@@ -51,6 +54,10 @@ pub(crate) struct Door {
     pub(crate) last_use: LastUse,
     /// How long calls took.
     pub(crate) accepts: Accepts,
+    /// The messages on their way to the broker.
+    pub(crate) publishes: Arc<Publishes>,
+    /// What receipts promise.
+    pub(crate) promise: Promise,
     /// The memory for bodies.
     pub(crate) budget: Budget,
     /// The callers that may wait.
@@ -72,6 +79,18 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// Takes a place for a message to the broker; nothing is published without one.
+    pub(crate) async fn enter(&self) -> Result<Place<'_>, publish::Error> {
+        self.publishes.enter(Line { client: &self.client, tracker: &self.tracker }).await
+    }
+
+    /// Publishes where there is a place for it.
+    pub(crate) async fn publish<T>(&self, publishing: impl Future<Output = Result<T, publish::Error>>) -> Result<T, publish::Error> {
+        // On the heap, or whoever calls this has room for it twice.
+        let publishing = Box::pin(publishing);
+        self.enter().await?.told(publishing.await)
+    }
+
     /// Answers a refusal, and logs it where it is ours.
     pub(crate) fn refuse(&self, error: ApiError) -> Response {
         self.complaints.note(&error);

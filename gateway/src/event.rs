@@ -67,15 +67,15 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
     }
     match told {
         Ok(Told::Event { taken: Taken::Later(booked), standings, .. }) => {
-            answer(booked.is_replay, booked.told().to_string().into_bytes(), &standings)
+            answer(booked.is_replay, booked.told(door.promise.now()).to_string().into_bytes(), &standings)
         }
         Ok(Told::Event { taken: Taken::Event(accepted), watch: None, standings }) => {
-            answer(accepted.is_replay, progress::receipt(&accepted.receipt), &standings)
+            answer(accepted.is_replay, progress::receipt(&accepted.receipt, door.promise.now()), &standings)
         }
         Ok(Told::Event { taken: Taken::Event(accepted), watch: Some(watch), standings }) => {
             drop(budget);
             let report = Box::pin(watch.turn(&accepted)).await;
-            answer(accepted.is_replay, progress::render(&accepted.receipt, report.as_ref()), &standings)
+            answer(accepted.is_replay, progress::render(&accepted.receipt, door.promise.now(), report.as_ref()), &standings)
         }
         Ok(Told::Challenge(challenge)) => route::json(StatusCode::OK, json!({ "challenge": challenge }).to_string()),
         Err(error) => {

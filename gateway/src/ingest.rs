@@ -143,7 +143,7 @@ impl Submission {
     pub(crate) async fn send(self, door: &Arc<Door>) -> Result<Accepted, ApiError> {
         let sent = match &self.message_id {
             None if self.is_refusable => Box::pin(self.send_where_free(door)).await,
-            None => self.send_once(&door.client, None).await.map(|(receipt, _)| fresh(receipt)),
+            None => self.send_once(door, None).await.map(|(receipt, _)| fresh(receipt)),
             // Boxed, so that calls without a key do not carry the room for it.
             Some(message_id) => Box::pin(self.send_keyed(door, message_id)).await,
         };
@@ -156,7 +156,7 @@ impl Submission {
 
     async fn send_where_free(&self, door: &Door) -> Result<Accepted, ApiError> {
         busy::check(door, &self.session, None).await?;
-        self.send_once(&door.client, None).await.map(|(receipt, _)| fresh(receipt))
+        self.send_once(door, None).await.map(|(receipt, _)| fresh(receipt))
     }
 
     async fn send_keyed(&self, door: &Arc<Door>, message_id: &str) -> Result<Accepted, ApiError> {
@@ -167,7 +167,7 @@ impl Submission {
         if self.is_refusable {
             busy::check(door, &self.session, Some(message_id)).await?;
         }
-        let (receipt, is_duplicate) = self.send_once(&door.client, Some(message_id)).await?;
+        let (receipt, is_duplicate) = self.send_once(door, Some(message_id)).await?;
         let accepted = if is_duplicate {
             let original = replay::original(&door.client, &self.session, receipt.event, &digest).await?;
             Accepted { receipt: original, is_replay: true }
@@ -178,14 +178,15 @@ impl Submission {
         Ok(accepted)
     }
 
-    async fn send_once(&self, client: &async_nats::Client, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
+    async fn send_once(&self, door: &Door, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
         let envelope = self.event.encode();
-        check_size(client, &envelope)?;
+        check_size(&door.client, &envelope)?;
         let known = [(TRACEPARENT, self.trace.as_ref().map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
         let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name, value?.into()))).collect();
         let subject = subject::event(&self.session);
-        let stored =
-            publish::confirmed(client, subject, Some(headers).filter(|headers| !headers.is_empty()), envelope, PUBLISH_DEADLINE).await;
+        let headers = Some(headers).filter(|headers| !headers.is_empty());
+        let place = door.enter().await.map_err(|error| refusal(&error))?;
+        let stored = place.told(publish::confirmed(&door.client, subject, headers, envelope, PUBLISH_DEADLINE).await);
         let Stored { stream, seq, duplicate } = stored.map_err(|error| refusal(&error))?;
         let epoch = subject::epoch_of_stream(&stream).ok_or_else(|| ApiError {
             cause: Some(format!("stream {stream} takes events: its name has no epoch")),
@@ -214,6 +215,7 @@ pub(crate) fn code(error: &publish::Error) -> Code {
         Error::SubjectFull => Code::SessionBacklogFull,
         Error::StreamFull(_) => Code::BrokerFull,
         Error::NoStream => Code::Unavailable,
+        Error::Shed => Code::Overloaded,
         Error::Unconfirmed | Error::Refused(_) => Code::Unconfirmed,
         Error::Fenced => Code::Internal,
     }
@@ -226,6 +228,7 @@ pub(crate) fn refusal(error: &publish::Error) -> ApiError {
         Code::SessionBacklogFull => "too many events of this session wait to be handled",
         Code::BrokerFull => "the broker holds as many events as it may",
         Code::Unavailable => "the broker cannot be reached or is not set up",
+        Code::Overloaded => "the broker is slower than calls come in: nothing was sent",
         Code::Unconfirmed => {
             "the broker did not confirm the event, which may or may not be stored: repeat the call with an Idempotency-Key"
         }
@@ -248,6 +251,7 @@ mod tests {
             (Error::Unconfirmed, "CUE0503", 503),
             (Error::Refused("?".into()), "CUE0503", 503),
             (Error::NoStream, "CUE0504", 503),
+            (Error::Shed, "CUE0509", 503),
             (Error::Fenced, "CUE0505", 500),
         ] {
             let found = refusal(&error).code;

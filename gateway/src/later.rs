@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use backbone::later::{self, Place, Sent, Set};
 use backbone::{chance, direct, publish};
 use proto::code::Code;
+use proto::durability::Durability;
 use proto::event::Event;
 use proto::id::{Receipt, TimerId, TimerReceipt};
 use proto::limit::TIMERS_SHARE_PERCENT;
@@ -42,9 +43,17 @@ pub(crate) struct Booked {
 
 impl Booked {
     /// What the caller is told.
-    pub(crate) fn told(&self) -> Value {
-        told(&self.receipt, Status::Scheduled, self.due_ms)
+    pub(crate) fn told(&self, durability: Option<Durability>) -> Value {
+        promised(told(&self.receipt, Status::Scheduled, self.due_ms), durability)
     }
+}
+
+/// Says in a receipt what it promises.
+pub(crate) fn promised(mut receipt: Value, durability: Option<Durability>) -> Value {
+    if let (Some(object), Some(durability)) = (receipt.as_object_mut(), durability) {
+        object.insert("durability".to_owned(), durability.as_str().into());
+    }
+    receipt
 }
 
 fn told(receipt: &TimerReceipt, status: Status, due_ms: i64) -> Value {
@@ -75,7 +84,7 @@ pub(crate) async fn book(
         return Err(ApiError::new(Code::BrokerFull, "the broker holds as many later events as it may"));
     }
     let due_ms = event.timer.as_deref().and_then(later::parts).map_or(0, |(_, due_ms)| due_ms);
-    match later::set(&door.client, &receipt, &event, trace).await {
+    match door.publish(later::set(&door.client, &receipt, &event, trace)).await {
         Ok(()) => Ok(Booked { receipt, due_ms, is_replay: false }),
         // Two calls with one key at the same moment.
         Err(publish::Error::Fenced) => match later::find(&door.client, &receipt).await.map_err(unreadable)? {
@@ -123,7 +132,7 @@ async fn of_event(door: &Door, receipt: &TimerReceipt, sent: &Sent) -> Result<Va
     if report.status == Status::Expired {
         return Err(unknown());
     }
-    let mut value: Value = serde_json::from_slice(&progress::render(&sent.receipt, Some(&report))).unwrap_or_default();
+    let mut value: Value = serde_json::from_slice(&progress::render(&sent.receipt, None, Some(&report))).unwrap_or_default();
     if let Some(object) = value.as_object_mut() {
         object.insert("id".to_owned(), receipt.to_string().into());
         object.insert("eventId".to_owned(), sent.receipt.to_string().into());
@@ -161,7 +170,7 @@ pub(crate) async fn call_off(door: &Door, trigger: &str, receipt: &TimerReceipt,
 
 /// Whether it was still there to be taken back.
 async fn take_back(door: &Door, receipt: &TimerReceipt, set: &Set) -> Result<bool, ApiError> {
-    match later::take_back(&door.client, receipt, set).await {
+    match door.publish(later::take_back(&door.client, receipt, set)).await {
         Ok(()) => Ok(true),
         Err(publish::Error::Fenced) => Ok(false),
         Err(error) => Err(ingest::refusal(&error)),

@@ -3,6 +3,7 @@
 use async_nats::Client;
 use backbone::receipt::{self, Report};
 use backbone::{direct, journal};
+use proto::durability::Durability;
 use proto::id::Receipt;
 use proto::message::{Kind, Message};
 use proto::status::Status;
@@ -14,6 +15,8 @@ use serde::Serialize;
 struct Progress<'a> {
     id: String,
     session: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    durability: Option<Durability>,
     #[serde(flatten)]
     told: Option<Told<'a>>,
 }
@@ -46,13 +49,18 @@ pub(crate) async fn of(client: &Client, receipt: &Receipt) -> Result<Report, jou
     }
 }
 
-/// A receipt and nothing else. Neither part can hold a character that JSON would escape.
-pub(crate) fn receipt(receipt: &Receipt) -> Vec<u8> {
-    format!(r#"{{"id":"{receipt}","session":"{}"}}"#, receipt.session.token).into_bytes()
+/// A receipt and nothing else. No part can hold a character that JSON would escape.
+pub(crate) fn receipt(receipt: &Receipt, durability: Option<Durability>) -> Vec<u8> {
+    let session = &receipt.session.token;
+    match durability {
+        Some(durability) => format!(r#"{{"id":"{receipt}","session":"{session}","durability":"{}"}}"#, durability.as_str()),
+        None => format!(r#"{{"id":"{receipt}","session":"{session}"}}"#),
+    }
+    .into_bytes()
 }
 
 /// A receipt with what is known of its event.
-pub(crate) fn render(receipt: &Receipt, report: Option<&Report>) -> Vec<u8> {
+pub(crate) fn render(receipt: &Receipt, durability: Option<Durability>, report: Option<&Report>) -> Vec<u8> {
     let told = report.map(|report| Told {
         status: report.status,
         attempts: report.attempts,
@@ -60,13 +68,14 @@ pub(crate) fn render(receipt: &Receipt, report: Option<&Report>) -> Vec<u8> {
         text: report.messages.iter().rev().find(|message| message.kind == Kind::Bot).map(|message| message.text.as_str()),
         messages: &report.messages,
     });
-    let progress = Progress { id: receipt.to_string(), session: receipt.session.token.as_str(), told };
+    let progress = Progress { id: receipt.to_string(), session: receipt.session.token.as_str(), durability, told };
     serde_json::to_vec(&progress).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use backbone::receipt::Report;
+    use proto::durability::Durability;
     use proto::message::{Kind, Message};
     use proto::status::Status;
 
@@ -75,10 +84,13 @@ mod tests {
     #[test]
     fn what_is_told_grows_with_what_is_known() {
         let of = "evt.t.s.6a1b2c3d.42".parse().unwrap();
-        assert_eq!(receipt(&of), br#"{"id":"evt.t.s.6a1b2c3d.42","session":"s"}"#);
-        assert_eq!(render(&of, None), receipt(&of));
+        assert_eq!(receipt(&of, None), br#"{"id":"evt.t.s.6a1b2c3d.42","session":"s"}"#);
+        for durability in [None, Some(Durability::Written), Some(Durability::Replicated), Some(Durability::Fsynced)] {
+            assert_eq!(render(&of, durability, None), receipt(&of, durability));
+        }
+        assert!(receipt(&of, Some(Durability::Fsynced)).ends_with(br#""session":"s","durability":"fsynced"}"#));
         let bare = Report { status: Status::Queued, attempts: 0, conversation: None, messages: vec![] };
-        let text = String::from_utf8(render(&of, Some(&bare))).unwrap();
+        let text = String::from_utf8(render(&of, None, Some(&bare))).unwrap();
         assert_eq!(text, r#"{"id":"evt.t.s.6a1b2c3d.42","session":"s","status":"queued","attempts":0,"messages":[]}"#);
         let reply = Message {
             id: "1.0".into(),
@@ -92,7 +104,7 @@ mod tests {
         };
         let done =
             Report { status: Status::Completed, attempts: 1, conversation: "cnv.t.s.6a1b2c3d.42".parse().ok(), messages: vec![reply] };
-        let value: serde_json::Value = serde_json::from_slice(&render(&of, Some(&done))).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&render(&of, None, Some(&done))).unwrap();
         assert_eq!((&value["text"], &value["conversationId"]), (&"hello".into(), &"cnv.t.s.6a1b2c3d.42".into()));
         assert_eq!(value["messages"][0]["type"], "bot");
     }

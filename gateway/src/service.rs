@@ -29,7 +29,9 @@ use crate::complaint::Complaints;
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::door::Door;
+use crate::durability::{self, Promise};
 use crate::last_use::LastUse;
+use crate::publishes::Publishes;
 use crate::rate::Limiter;
 use crate::ready::Readiness;
 use crate::signature::seen::Seen;
@@ -97,6 +99,7 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     drop(tracker.spawn(greet(client.clone(), follow, shutdown.clone())));
     let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
     drop(tracker.spawn(accept::run(Arc::clone(&door))));
+    drop(tracker.spawn(durability::run(Arc::clone(&door), config.durability)));
     let pages = config.pages.then(|| pages(&config, &door));
     let router = route::router(Arc::clone(&door), &config.access, pages);
     let accepting = serve::run(listener, router, config.bounds.connections, tracker.clone(), shutdown.clone());
@@ -135,6 +138,8 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         seen: Seen::default(),
         last_use: LastUse::default(),
         accepts: Accepts::default(),
+        publishes: Arc::new(Publishes::new(config.bounds.publishes, config.bounds.queue_time)),
+        promise: Promise::default(),
         api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
         budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),
         waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),
@@ -170,6 +175,11 @@ async fn greet(client: Client, follow: impl Future<Output = ()>, shutdown: Cance
 }
 
 impl Running {
+    /// The messages on their way to the broker, for whoever measures them.
+    pub fn publishes(&self) -> Arc<Publishes> {
+        Arc::clone(&self.door.publishes)
+    }
+
     /// Waits for the shutdown and for all that it has to finish.
     pub async fn finished(self) -> Result<(), Error> {
         self.shutdown.cancelled().await;

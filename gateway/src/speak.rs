@@ -78,7 +78,7 @@ async fn take(door: &Arc<Door>, place: Place, request: Request, form: Form) -> R
         Ok((accepted, status, Some(watch))) => {
             drop(budget);
             match Box::pin(watch.turn(&accepted)).await {
-                Some(report) => route::json(StatusCode::OK, progress::render(&accepted.receipt, Some(&report))),
+                Some(report) => route::json(StatusCode::OK, progress::render(&accepted.receipt, None, Some(&report))),
                 None => told(&accepted.receipt, status),
             }
         }
@@ -160,7 +160,8 @@ pub(crate) async fn tell(door: &Door, receipt: &Receipt, by: String, kind: Kind)
 async fn publish_to(door: &Door, receipt: &Receipt, message_id: String, body: Bytes) -> Result<(), ApiError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::MESSAGE_ID, message_id);
-    let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE).await;
+    let published = publish::confirmed(&door.client, subject::answer(&receipt.session), Some(headers), body, PUBLISH_DEADLINE);
+    let published = door.publish(published).await;
     published.map(drop).map_err(|error| refusal(&error))
 }
 
@@ -197,6 +198,7 @@ fn refusal(error: &publish::Error) -> ApiError {
         Code::SessionBacklogFull => "too many answers of this session wait to be taken in",
         Code::BrokerFull => "the broker holds as much as it may",
         Code::Unavailable => "the broker cannot be reached or is not set up",
+        Code::Overloaded => "the broker is slower than calls come in: nothing was sent",
         Code::Unconfirmed => "the broker did not confirm it, and it may or may not be stored: repeat the call",
         _ => "the broker refused it",
     };

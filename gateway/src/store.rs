@@ -24,6 +24,7 @@ use crate::api_error::ApiError;
 use crate::audit::{self, Deed};
 use crate::auth::Caller;
 use crate::door::Door;
+use crate::ingest;
 
 /// How long a write waits until this process knows it.
 const KNOWN_DEADLINE: Duration = Duration::from_secs(1);
@@ -129,7 +130,7 @@ fn entry(stored: Stored) -> Entry {
 pub(crate) async fn write(door: &Door, bucket: &str, key: &str, expected: u64, change: Change) -> Result<u64, Unwritten> {
     let (headers, body) = change.parts(expected);
     let subject = format!("$KV.{bucket}.{key}");
-    let stored = publish::confirmed(&door.client, subject, Some(headers), body.clone(), PUBLISH_DEADLINE).await;
+    let stored = door.publish(publish::confirmed(&door.client, subject, Some(headers), body.clone(), PUBLISH_DEADLINE)).await;
     match stored {
         Ok(stored) => Ok(stored.seq),
         Err(publish::Error::Fenced) => Err(Unwritten::Lost),
@@ -141,6 +142,7 @@ pub(crate) async fn write(door: &Door, bucket: &str, key: &str, expected: u64, c
         Err(publish::Error::StreamFull(cause)) => {
             Err(ApiError { cause: Some(cause), ..ApiError::new(Code::BrokerFull, "the broker holds as much as it may") }.into())
         }
+        Err(error @ publish::Error::Shed) => Err(ingest::refusal(&error).into()),
         Err(error) => Err(ApiError::unavailable("the configuration cannot be written", &error).into()),
     }
 }

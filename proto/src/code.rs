@@ -162,6 +162,8 @@ codes! {
     IndexAway = "CUE0507", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The index that lists are read from is being built.
     IndexBuilding = "CUE0508", 503, "SERVICE_UNAVAILABLE", Safe;
+    /// As many messages are on their way to the broker as may, and the time to wait for a place is over.
+    Overloaded = "CUE0509", 503, "SERVICE_UNAVAILABLE", Safe;
     /// The event was attempted too often.
     GivenUp = "CUE0601", 500, "GENERIC_ERROR", Never;
     /// The envelope cannot be read.

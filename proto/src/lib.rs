@@ -14,6 +14,7 @@
 //! - [`record`]: entries of the conversation log;
 //! - [`message`]: what a record looks like to a reader;
 //! - [`status`]: what a receipt can be told;
+//! - [`durability`]: what a receipt promises about where an event lies;
 //! - [`ending`]: how the end of a turn is told;
 //! - [`resource`]: triggers, bots and skillsets as the catalogue holds them;
 //! - [`patch`]: changes of what is known of a conversation, and of its messages;
@@ -33,6 +34,7 @@ pub mod answer;
 pub mod record;
 pub mod message;
 pub mod status;
+pub mod durability;
 pub mod ending;
 pub mod resource;
 pub mod patch;

@@ -23,7 +23,9 @@ pub struct Setup {
     pub(crate) redis: Option<String>,
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
-    pub(crate) followers: usize,
+    pub(crate) bounds: gateway::config::Bounds,
+    pub(crate) drain: gateway::config::Drain,
+    pub(crate) durability: Option<gateway::durability::Claim>,
     pub(crate) access: gateway::config::Access,
     pub(crate) drain_deadline: Duration,
     pub(crate) settings: Option<String>,
@@ -39,7 +41,9 @@ impl Setup {
             redis: None,
             turns: 64,
             body_bytes: limit::BODY_BYTES_MAX,
-            followers: gateway::config::Bounds::default().followers,
+            bounds: gateway::config::Bounds::default(),
+            drain: gateway::config::Drain::default(),
+            durability: None,
             access: gateway::config::Access::default(),
             drain_deadline: limit::DRAIN_DEADLINE,
             settings: None,
@@ -109,7 +113,26 @@ impl Setup {
     /// How many readers may follow a gateway.
     #[must_use]
     pub fn followers(self, followers: usize) -> Self {
-        Self { followers, ..self }
+        self.bounds(|bounds| bounds.followers = followers)
+    }
+
+    /// How much a gateway takes on at once; it must be here.
+    #[must_use]
+    pub fn bounds(mut self, set: impl FnOnce(&mut gateway::config::Bounds)) -> Self {
+        set(&mut self.bounds);
+        self
+    }
+
+    /// How a gateway ends.
+    #[must_use]
+    pub fn drain(self, delay: Duration, deadline: Duration) -> Self {
+        Self { drain: gateway::config::Drain { delay, deadline }, ..self }
+    }
+
+    /// What is known of the broker's servers.
+    #[must_use]
+    pub fn durability(self, claim: gateway::durability::Claim) -> Self {
+        Self { durability: Some(claim), ..self }
     }
 
     /// What callers of a gateway are held to; it must be here.

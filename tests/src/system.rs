@@ -267,20 +267,13 @@ impl System {
         let node = match setup.place {
             Place::Here => {
                 let config = gateway::Config {
-                    nats,
-                    redis,
-                    http: ([127, 0, 0, 1], 0).into(),
-                    api_token: None,
                     api_token_file: Some(token),
-                    deployment_key_file: key,
-                    master_key_file: None,
                     body_bytes: setup.body_bytes,
-                    bounds: gateway::config::Bounds { followers: setup.followers, ..Default::default() },
+                    durability: setup.durability,
+                    bounds: setup.bounds.clone(),
+                    drain: setup.drain,
                     access: setup.access.clone(),
-                    public_url: None,
-                    trace_url: None,
-                    pages: true,
-                    login_once: None,
+                    ..gateway::Config::new(nats, redis, key)
                 };
                 let shutdown = CancellationToken::new();
                 let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");

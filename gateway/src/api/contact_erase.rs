@@ -98,7 +98,8 @@ async fn forget(call: &Call, id: &ContactId) -> Result<(usize, bool), ApiError> 
     }
     let mut headers = HeaderMap::new();
     headers.insert("KV-Operation", "DEL");
-    let gone = publish::confirmed(&call.door.client, subject_of(id.as_str()), Some(headers), bytes::Bytes::new(), PUBLISH_DEADLINE).await;
+    let deleting = publish::confirmed(&call.door.client, subject_of(id.as_str()), Some(headers), bytes::Bytes::new(), PUBLISH_DEADLINE);
+    let gone = call.door.publish(deleting).await;
     gone.map_err(|error| ApiError {
         cause: Some(error.to_string()),
         ..ApiError::new(ingest::code(&error), "the card could not be deleted: repeat the call")

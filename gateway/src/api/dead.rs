@@ -310,7 +310,18 @@ async fn send(call: &Call, letter: Letter, key: Option<&Key>) -> Result<Receipt,
         None => letter::fresh_id(&content),
     };
     let subject = format!("dead.{id}");
-    let sending = async { letter::replay(&call.door.client, id, content, &meant, message_id).await.map_err(|error| refused(&error)) };
+    let replaying = async {
+        match letter::replay(&call.door.client, id, content, &meant, message_id).await {
+            Ok(receipt) => Ok(Ok(receipt)),
+            // What the broker said is for the place, the rest is not about it.
+            Err(letter::Error::Publish(_, error)) => Err(error),
+            Err(error) => Ok(Err(error)),
+        }
+    };
+    let sending = async {
+        let replayed = call.door.publish(replaying).await.map_err(|error| letter::Error::Publish(id, error));
+        replayed.and_then(std::convert::identity).map_err(|error| refused(&error))
+    };
     audit::on_record(&call.door, &call.caller.who(), Deed::of("dead.replay", &subject), sending).await
 }
 

@@ -55,7 +55,7 @@ fn send() -> Operation {
         )
         .query("expiresIn", length(), "How long the event may wait for its turn, from when it comes. Also as header `Cuepoint-Expires-In`.")
         .header("Idempotency-Key", json!({ "type": "string", "maxLength": 255 }), "Calls with one key make one event.")
-        .answers(Answer::Object(Form { schema: progress, example: example() }))
+        .answers(Answer::Object(Form { schema: progress, example: receipt() }))
         .refuses(&[
             Code::BodyMalformed,
             Code::BodyTooLarge,
@@ -70,6 +70,7 @@ fn send() -> Operation {
             Code::SessionBusy,
             Code::SessionBacklogFull,
             Code::BrokerFull,
+            Code::Overloaded,
             Code::Unconfirmed,
             Code::Internal,
             Code::TimingInvalid,
@@ -81,8 +82,8 @@ fn batch() -> Operation {
     let example =
         json!({ "events": [{ "text": "where is my order?", "session": "order-42" }, { "payload": { "order": 43 }, "delay": "10m" }] });
     let results = json!({ "results": [
-        { "id": "evt.orders.k1f3.6a1b2c3d.42", "session": "k1f3" },
-        { "id": "tmr.orders.x2.later-00112233445566778899aabbccddeeff", "session": "x2", "status": "scheduled", "dueAt": 1_790_000_600_000_i64 },
+        { "id": "evt.orders.k1f3.6a1b2c3d.42", "session": "k1f3", "durability": "replicated" },
+        { "id": "tmr.orders.x2.later-00112233445566778899aabbccddeeff", "session": "x2", "status": "scheduled", "dueAt": 1_790_000_600_000_i64, "durability": "replicated" },
     ] });
     Operation::post("sendEvents", "/integration/trigger/{id}/event/batch", Access::Event, crate::batch::send)
         .says(TAG, "Send up to 100 events to a trigger")
@@ -171,7 +172,7 @@ fn subscribe() -> Operation {
 
 const READS: Access = Access::Trigger(Scope::Read);
 const SPEAKS: Access = Access::Trigger(Scope::Operate);
-const SAID: [Code; 10] = [
+const SAID: [Code; 11] = [
     Code::TimerRunOff,
     Code::BodyMalformed,
     Code::BodyTooLarge,
@@ -181,6 +182,7 @@ const SAID: [Code; 10] = [
     Code::ReceiptUnknown,
     Code::TurnEnded,
     Code::SessionBacklogFull,
+    Code::Overloaded,
     Code::Unconfirmed,
 ];
 
@@ -197,6 +199,7 @@ fn progress(_: &mut SchemaGenerator) -> Schema {
             "eventId": { "type": "string", "description": "The receipt of the event itself, where `id` is that of its timer." },
             "dueAt": { "type": "integer", "description": "When a later event comes, in milliseconds since 1970." },
             "session": { "type": "string", "description": "The session's token." },
+            "durability": { "type": "string", "enum": ["written", "replicated", "fsynced"], "description": "In the answer of the call that sent it: how safe the event is by now." },
             "status": { "type": "string", "description": "Where the event is on its way." },
             "attempts": { "type": "integer", "description": "How often it was attempted." },
             "conversationId": { "type": "string", "description": "The conversation, once it is known." },
@@ -205,6 +208,11 @@ fn progress(_: &mut SchemaGenerator) -> Schema {
         },
         "required": ["id"]
     })
+}
+
+/// What a call that does not wait is answered with.
+fn receipt() -> Value {
+    json!({ "id": "evt.orders.k1f3.6a1b2c3d.42", "session": "k1f3", "durability": "replicated" })
 }
 
 fn example() -> Value {

@@ -72,7 +72,7 @@ async fn asked(door: &Door, id: &ConversationId, answer: Answer, deadline: Insta
     let from = journal::last_from_leader(&door.client, &id.session).await.map_err(unreadable)?.map_or(0, |last| last.seq);
     // Listening begins before anything is asked for.
     let mut bell = tokio::time::timeout(PUBLISH_DEADLINE, door.client.subscribe(subject::log(&id.session))).await.ok().and_then(Result::ok);
-    let stored = publish::confirmed(&door.client, subject::answer(&id.session), None, body, PUBLISH_DEADLINE).await;
+    let stored = door.publish(publish::confirmed(&door.client, subject::answer(&id.session), None, body, PUBLISH_DEADLINE)).await;
     let stored = stored.map_err(|error| refusal(&error))?;
     let epoch = subject::epoch_of_stream(&stored.stream).unwrap_or(id.event.epoch);
     let asked = EventSeq { epoch, seq: stored.seq };

@@ -189,13 +189,13 @@ impl HangUp {
 impl Drop for HangUp {
     fn drop(&mut self) {
         let Some(receipt) = self.receipt.take() else { return };
-        let client = self.door.client.clone();
+        let door = Arc::clone(&self.door);
         // Best effort: nobody is there any more who could be told that it failed.
         drop(self.door.tracker.spawn(async move {
             let kind = Kind::Cancel(Cancel { reason: "the caller hung up".to_owned() });
             let answer = Answer { event: receipt.event, call: String::new(), by: "caller".to_owned(), kind };
-            let published = publish::confirmed(&client, subject::answer(&receipt.session), None, answer.encode(), PUBLISH_DEADLINE).await;
-            if let Err(error) = published {
+            let published = publish::confirmed(&door.client, subject::answer(&receipt.session), None, answer.encode(), PUBLISH_DEADLINE);
+            if let Err(error) = door.publish(published).await {
                 tracing::warn!(event.id = %receipt, %error, "a turn goes on although its caller hung up");
             }
         }));

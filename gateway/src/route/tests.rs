@@ -55,6 +55,8 @@ fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) ->
         seen: Seen::default(),
         last_use: LastUse::default(),
         accepts: crate::accept::Accepts::default(),
+        publishes: Arc::new(crate::publishes::Publishes::new(1, std::time::Duration::from_millis(1))),
+        promise: crate::durability::Promise::default(),
         api_token: None,
         budget: Budget::new(1 << 20, 1 << 10),
         waits: Semaphore::new(1),

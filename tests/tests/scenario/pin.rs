@@ -118,22 +118,8 @@ async fn a_broker_that_is_too_old_is_refused_by_both() {
     assert_eq!(nats::check_version(&client).unwrap_err().to_string(), "nats-server 2.9.10 is too old: at least 2.12 is needed");
 
     let key = system.scratch.write("another-key", "a-deployment-key-of-tests");
-    let config = gateway::Config {
-        nats: address,
-        redis: config::Redis { url: system.redis.url().to_owned() },
-        http: ([127, 0, 0, 1], 0).into(),
-        api_token: None,
-        api_token_file: None,
-        deployment_key_file: key,
-        master_key_file: None,
-        body_bytes: 1_000,
-        bounds: gateway::config::Bounds::default(),
-        access: gateway::config::Access::default(),
-        public_url: None,
-        trace_url: None,
-        pages: false,
-        login_once: None,
-    };
+    let redis = config::Redis { url: system.redis.url().to_owned() };
+    let config = gateway::Config { pages: false, ..gateway::Config::new(address, redis, key) };
     let refused = gateway::start(config, CancellationToken::new()).await.expect_err("the gateway does not start");
     assert!(refused.to_string().contains("too old"), "{refused}");
 

@@ -67,20 +67,10 @@ impl System {
         };
         let login = login();
         let gateway_config = gateway::Config {
-            nats: nats_config,
-            redis: redis_config,
             http: options.http,
             api_token: Some(options.api_token.clone().map_or_else(|| data.api_token(), Ok)?),
-            api_token_file: None,
-            deployment_key_file: data.deployment_key_file()?,
-            master_key_file: None,
-            body_bytes: limit::BODY_BYTES_MAX,
-            bounds: gateway::config::Bounds::default(),
-            access: gateway::config::Access::default(),
-            public_url: None,
-            trace_url: None,
-            pages: true,
             login_once: Some(login.clone()),
+            ..gateway::Config::new(nats_config, redis_config, data.deployment_key_file()?)
         };
         let worker_running = worker::service::start(worker_config, worker.clone()).await?;
         let gateway_running = gateway::start(gateway_config, gateway.clone()).await?;
