@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-PACKAGES := proto schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests
+PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
 .PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api

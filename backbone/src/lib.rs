@@ -18,8 +18,7 @@
 //! - [`chance`]: random bytes from the operating system;
 //! - [`seal`]: values that lie in the broker so that only this deployment reads them;
 //! - [`shared`]: a value that can be replaced while it is used;
-//! - [`signals`]: what the operating system asks a running service to do;
-//! - [`logging`]: the format of log lines.
+//! - [`signals`]: what the operating system asks a running service to do.
 
 pub mod alarm;
 pub mod catalogue;
@@ -31,7 +30,6 @@ pub mod edits;
 pub mod journal;
 pub mod later;
 pub mod letter;
-pub mod logging;
 pub mod nats;
 pub mod publish;
 pub mod receipt;

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use backbone::logging::{self, Logging};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use cuepoint::command::{self, Error};
 use cuepoint::output::{self, Chain};
+use telemetry::logging::{self, Logging};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use proto::idempotency::DeploymentKey;
 use proto::limit;
 use secrecy::SecretString;
+use telemetry::Telemetry;
 
 use crate::durability::Claim;
 use crate::rate::address::PerAddress;
@@ -60,6 +61,9 @@ pub struct Config {
     /// Whether the dashboard is served under /ui.
     #[arg(long = "dashboard", env = "CUEPOINT_DASHBOARD", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub pages: bool,
+    /// What is told of what happens.
+    #[arg(skip)]
+    pub telemetry: Telemetry,
     /// A code that logs in to the dashboard once, as the API token does.
     #[arg(skip)]
     pub login_once: Option<SecretString>,
@@ -172,6 +176,7 @@ impl Config {
             public_url: None,
             trace_url: None,
             pages: true,
+            telemetry: Telemetry::default(),
             login_once: None,
             bounds: Bounds::default(),
             drain: Drain::default(),

@@ -10,6 +10,7 @@ use backbone::redis::Redis;
 use backbone::seal::MasterKey;
 use proto::idempotency::DeploymentKey;
 use proto::resource::SecretDigest;
+use telemetry::Telemetry;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,8 +20,10 @@ use crate::api_error::ApiError;
 use crate::body::Budget;
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
+use crate::config::Bounds;
 use crate::directory::Directory;
 use crate::durability::Promise;
+use crate::figures::Figures;
 use crate::last_use::LastUse;
 use crate::publishes::{Line, Place, Publishes};
 use crate::rate::Limiter;
@@ -72,6 +75,12 @@ pub(crate) struct Door {
     pub(crate) complaints: Complaints,
     /// The last look at the servers.
     pub(crate) readiness: Readiness,
+    /// What is told of what happens.
+    pub(crate) telemetry: Telemetry,
+    /// How much there is to do.
+    pub(crate) figures: Figures,
+    /// How much is taken on at once.
+    pub(crate) bounds: Bounds,
     /// Every task of the gateway.
     pub(crate) tracker: TaskTracker,
     /// Says when to stop.

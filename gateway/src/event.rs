@@ -17,6 +17,7 @@ use proto::code::Code;
 use proto::idempotency::Key;
 use proto::resource::{State as TriggerState, Trigger};
 use serde_json::json;
+use telemetry::instrument::Call as Outcome;
 use tokio::time::Instant;
 
 use crate::api_error::ApiError;
@@ -65,6 +66,9 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
     if let Ok(Told::Event { taken: Taken::Event(_), .. }) = &told {
         door.accepts.note(arrived.elapsed());
     }
+    if let Some(call) = outcome(&told) {
+        door.telemetry.instruments.call(arrived.elapsed(), call);
+    }
     match told {
         Ok(Told::Event { taken: Taken::Later(booked), standings, .. }) => {
             answer(booked.is_replay, booked.told(door.promise.now()).to_string().into_bytes(), &standings)
@@ -85,6 +89,17 @@ pub(crate) async fn event(State(door): State<Arc<Door>>, id: Result<Path<String>
             door.refuse(error)
         }
     }
+}
+
+/// What the metrics say of a call; an answer to a challenge is no call of an event.
+fn outcome<'a>(told: &'a Result<Told<'_>, ApiError>) -> Option<Outcome<'a>> {
+    Some(match told {
+        Ok(Told::Event { taken, .. }) if taken.is_replay() => Outcome::Replayed,
+        Ok(Told::Event { taken: Taken::Event(_), .. }) => Outcome::Accepted,
+        Ok(Told::Event { taken: Taken::Later(_), .. }) => Outcome::Later,
+        Ok(Told::Challenge(_)) => return None,
+        Err(error) => Outcome::Refused(error.code.as_str()),
+    })
 }
 
 async fn accept<'a>(door: &'a Arc<Door>, id: Option<&str>, parts: &Parts, reader: &mut Reader) -> Result<Told<'a>, ApiError> {

@@ -25,6 +25,8 @@ use proto::limit::{ENVELOPE_BYTES_MAX, PUBLISH_DEADLINE};
 use proto::resource::{Busy, Trigger};
 use proto::trace::Traceparent;
 use proto::{header, session, subject};
+use telemetry::{context, convention, span};
+use tracing::Instrument as _;
 
 use crate::api_error::ApiError;
 use crate::busy;
@@ -86,7 +88,7 @@ impl Taken {
 impl Submission {
     /// Addresses an event.
     pub(crate) fn new(door: &Door, trigger: &Trigger, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
-        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let trace = trace(headers);
         let string = session::string(event.session.as_deref(), &event.contact);
         // A session that nobody else can name is never busy.
         let is_refusable = trigger.busy == Busy::Reject && (string.is_some() || key.is_some());
@@ -125,7 +127,7 @@ impl Submission {
 
     /// Addresses an event that is known by an id of the gateway's own, which no key of a caller makes.
     pub(crate) fn named(trigger: &Trigger, event: Event, message_id: String, headers: &axum::http::HeaderMap) -> Self {
-        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let trace = trace(headers);
         let token =
             session::string(event.session.as_deref(), &event.contact).map_or_else(|| session::fresh_token(chance::bytes()), session::token);
         let session = SessionKey { trigger: trigger.id.clone(), token };
@@ -134,7 +136,7 @@ impl Submission {
 
     /// Addresses an event for a session that is known already; a key makes a repeat one event.
     pub(crate) fn to(door: &Door, session: SessionKey, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
-        let trace = headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+        let trace = trace(headers);
         let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
         Self { session, event, trace, message_id, due_ms: None, is_refusable: false }
     }
@@ -181,19 +183,32 @@ impl Submission {
     async fn send_once(&self, door: &Door, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
         let envelope = self.event.encode();
         check_size(&door.client, &envelope)?;
-        let known = [(TRACEPARENT, self.trace.as_ref().map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
+        let told = span::publish(&self.session, envelope.len());
+        let trace = context::of(&told);
+        let known = [(TRACEPARENT, trace.as_ref().or(self.trace.as_ref()).map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
         let headers: HeaderMap = known.into_iter().filter_map(|(name, value)| Some((name, value?.into()))).collect();
         let subject = subject::event(&self.session);
         let headers = Some(headers).filter(|headers| !headers.is_empty());
         let place = door.enter().await.map_err(|error| refusal(&error))?;
-        let stored = place.told(publish::confirmed(&door.client, subject, headers, envelope, PUBLISH_DEADLINE).await);
-        let Stored { stream, seq, duplicate } = stored.map_err(|error| refusal(&error))?;
+        let published = publish::confirmed(&door.client, subject, headers, envelope, PUBLISH_DEADLINE).instrument(told.clone()).await;
+        let stored = place.told(published).map_err(|error| refusal(&error));
+        match &stored {
+            Ok(Stored { seq, .. }) => drop(told.record(convention::STREAM_SEQUENCE, seq)),
+            Err(error) => span::fail(&told, error.code.as_str()),
+        }
+        let Stored { stream, seq, duplicate } = stored?;
         let epoch = subject::epoch_of_stream(&stream).ok_or_else(|| ApiError {
             cause: Some(format!("stream {stream} takes events: its name has no epoch")),
             ..ApiError::new(Code::Internal, "the broker is not set up for events")
         })?;
         Ok((Receipt { session: self.session.clone(), event: EventSeq { epoch, seq } }, duplicate))
     }
+}
+
+/// The trace that an event goes on with: that of the call, where it is told, or else its caller's.
+fn trace(headers: &axum::http::HeaderMap) -> Option<Traceparent> {
+    let of_caller = || headers.get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
+    context::current().or_else(of_caller)
 }
 
 fn fresh(receipt: Receipt) -> Accepted {

@@ -34,6 +34,8 @@
 //! - [`later`]: events that come later;
 //! - [`batch`]: many events in one call;
 //! - [`durability`]: what a receipt promises;
+//! - [`traced`]: what a call tells;
+//! - [`figures`]: how much there is to do, for the metrics;
 //! - [`busy`]: events that a busy session refuses;
 //! - [`replay`]: what a repeated idempotency key is answered with;
 //! - [`wait`]: callers that stay for the turn;
@@ -75,6 +77,8 @@ pub mod publishes;
 mod later;
 mod batch;
 pub mod durability;
+mod traced;
+mod figures;
 mod busy;
 mod replay;
 mod wait;

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use backbone::logging::{self, Logging};
 use backbone::signals::Signals;
 use clap::Parser;
+use telemetry::logging::Logging;
+use telemetry::pipeline::{self, Service};
+use telemetry::{ops, probe};
 use tokio_util::sync::CancellationToken;
 
 /// A profile showed 28 % of a worker's time in the system's: see docs/adr/0005-allocator.md.
@@ -22,7 +24,15 @@ struct Arguments {
     #[command(flatten)]
     gateway: gateway::Config,
     #[command(flatten)]
+    telemetry: telemetry::Config,
+    #[command(flatten)]
     logging: Logging,
+    /// Checks the settings and their files, and ends; connects to nothing.
+    #[arg(long)]
+    check_config: bool,
+    /// Asks the gateway that runs with these settings whether it is well, and ends.
+    #[arg(long, value_name = "QUESTION", value_enum)]
+    probe: Option<probe::Question>,
 }
 
 fn main() -> ExitCode {
@@ -42,20 +52,44 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what keeps the gateway from starting, where logging may not have begun.
+fn refuse(faults: &[String]) -> std::io::Result<()> {
+    let command = <Arguments as clap::CommandFactory>::command();
+    clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{}\n", faults.join("\n"))).with_cmd(&command).print()
+}
+
 #[tokio::main]
-async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+async fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(question) = arguments.probe {
+        return match probe::ask(arguments.telemetry.ops, question).await {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(fault) => refuse(&[fault]).map(|()| ExitCode::FAILURE).map_err(Into::into),
+        };
+    }
     let mut faults = arguments.gateway.validate().err().unwrap_or_default();
-    let log = logging::start(&arguments.logging).map_err(|fault| faults.push(fault)).ok().filter(|_| faults.is_empty());
-    let Some(log) = log else {
-        // The log filter itself may be at fault: then this is the only way to be heard.
-        let command = <Arguments as clap::CommandFactory>::command();
-        clap::Error::raw(clap::error::ErrorKind::ValueValidation, format!("{}\n", faults.join("\n"))).with_cmd(&command).print()?;
-        return Ok(ExitCode::from(USAGE));
-    };
+    faults.extend(arguments.telemetry.validate().err());
+    faults.extend(arguments.logging.validate().err());
+    if !faults.is_empty() {
+        refuse(&faults)?;
+        return Ok(USAGE.into());
+    }
+    if arguments.check_config {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let instance = proto::idempotency::hex(&backbone::chance::bytes::<8>());
+    let service = Service { name: "cuepoint-gateway", version: env!("CARGO_PKG_VERSION"), instance };
+    let pipeline = pipeline::start(&service, &arguments.telemetry, &arguments.logging);
+    let pipeline = pipeline.map_err(|faults| anyhow::anyhow!(faults.join("; ")))?;
+    arguments.gateway.telemetry = pipeline.telemetry();
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let shutdown = CancellationToken::new();
     let running = gateway::start(arguments.gateway, shutdown.clone()).await?;
-    signals.end(async || log.reread(&arguments.logging)).await;
+    let listening = async {
+        let Some(address) = arguments.telemetry.ops else { return Ok(None) };
+        ops::start(address, &pipeline, running.subject()).await.map(Some).with_context(|| format!("cannot listen on --ops {address}"))
+    };
+    let ops = listening.await?;
+    signals.end(async || pipeline.log().reread(&arguments.logging)).await;
     tracing::info!("gateway stops");
     shutdown.cancel();
     tokio::select! {
@@ -65,5 +99,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
+    if let Some(ops) = ops {
+        ops.stop().await;
+    }
+    pipeline.finish().await;
     Ok(ExitCode::SUCCESS)
 }

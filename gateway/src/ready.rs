@@ -73,9 +73,21 @@ pub(crate) async fn livez() -> Response {
 
 /// Says whether it can do its work, and why not.
 pub(crate) async fn readyz(State(door): State<Arc<Door>>) -> Response {
-    let checks = now(&door).await;
-    let status = if checks.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    route::json(status, serde_json::to_vec(&Shape { status: checks.status(), checks }).unwrap_or_default())
+    let (is_ready, checks) = told(&door).await;
+    route::json(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, checks)
+}
+
+/// Whether it is ready, and the checks behind that.
+pub(crate) async fn told(door: &Door) -> (bool, Vec<u8>) {
+    let checks = now(door).await;
+    (checks.is_ready(), serde_json::to_vec(&Shape { status: checks.status(), checks }).unwrap_or_default())
+}
+
+/// Which checks hold, by name.
+pub(crate) async fn checks(door: &Door) -> Vec<(&'static str, bool)> {
+    let Checks { process, nats, events, log, catalogue, redis } = now(door).await;
+    let named = [("process", process), ("nats", nats), ("events", events), ("log", log), ("catalogue", catalogue), ("redis", redis)];
+    named.into_iter().map(|(name, check)| (name, check == OK)).collect()
 }
 
 async fn now(door: &Door) -> Checks {

@@ -21,6 +21,7 @@ use crate::api_error::ApiError;
 use crate::config::Access;
 use crate::door::Door;
 use crate::rate::address;
+use crate::traced;
 
 /// All routes, with the dashboard's pages where there are any.
 pub(crate) fn router(door: Arc<Door>, access: &Access, pages: Option<dashboard::Settings>) -> Router {
@@ -51,6 +52,7 @@ pub(crate) fn router(door: Arc<Door>, access: &Access, pages: Option<dashboard::
         Some(rate) => router.layer(from_fn_with_state((Arc::clone(&door), rate, access.trusted_proxies.clone().into()), address::hold)),
         None => router,
     };
+    let router = if door.telemetry.is_heard() { router.layer(from_fn_with_state(Arc::clone(&door), traced::tell)) } else { router };
     router.with_state(door)
 }
 

@@ -30,6 +30,7 @@ use crate::config::Config;
 use crate::directory::Directory;
 use crate::door::Door;
 use crate::durability::{self, Promise};
+use crate::figures::{self, Figures, Looked};
 use crate::last_use::LastUse;
 use crate::publishes::Publishes;
 use crate::rate::Limiter;
@@ -100,6 +101,9 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
     drop(tracker.spawn(accept::run(Arc::clone(&door))));
     drop(tracker.spawn(durability::run(Arc::clone(&door), config.durability)));
+    if door.telemetry.is_heard() {
+        drop(tracker.spawn(figures::run(Arc::clone(&door))));
+    }
     let pages = config.pages.then(|| pages(&config, &door));
     let router = route::router(Arc::clone(&door), &config.access, pages);
     let accepting = serve::run(listener, router, config.bounds.connections, tracker.clone(), shutdown.clone());
@@ -148,6 +152,9 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         remembering: Arc::new(Semaphore::new(replay::REMEMBERING_MAX)),
         complaints: Complaints::default(),
         readiness: Readiness::default(),
+        telemetry: config.telemetry.clone(),
+        figures: Figures::default(),
+        bounds: config.bounds.clone(),
         tracker: tracker.clone(),
         shutdown: shutdown.clone(),
     })
@@ -175,6 +182,11 @@ async fn greet(client: Client, follow: impl Future<Output = ()>, shutdown: Cance
 }
 
 impl Running {
+    /// What the operations listener looks at.
+    pub fn subject(&self) -> Arc<dyn telemetry::ops::Subject> {
+        Arc::new(Looked(Arc::clone(&self.door)))
+    }
+
     /// The messages on their way to the broker, for whoever measures them.
     pub fn publishes(&self) -> Arc<Publishes> {
         Arc::clone(&self.door.publishes)

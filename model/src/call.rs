@@ -30,13 +30,15 @@ pub(crate) async fn call(
     deadline: Instant,
     told: &mut Told<'_>,
 ) -> Result<Answer, Failure> {
-    let span = span::open(target);
+    let span = span::open(target, prompt);
+    let begun = Instant::now();
     told.anew();
     let within = settings.call_within.min(deadline.saturating_duration_since(Instant::now()));
     let answered = stream(target, prompt, settings, within, told).instrument(span.clone());
     let answered = tokio::time::timeout(within, answered).await;
     let answered = answered.unwrap_or_else(|_| Err(Failure::passing(format!("the answer was not whole within {within:.1?}"))));
-    span::close(&span, &answered);
+    span::close(&span, target, &answered);
+    span::measure(target, begun.elapsed(), &answered);
     answered
 }
 
@@ -68,12 +70,12 @@ async fn stream(target: &Target, prompt: &Prompt, settings: &Settings, within: D
         };
         match event {
             ChatStreamEvent::Chunk(chunk) if !chunk.content.is_empty() => {
-                span::first(begun, &heard.text, &heard.reasoning);
+                span::first(target, begun, &heard.text, &heard.reasoning);
                 heard.text.push_str(&chunk.content);
                 told.piece(Delta::Text(chunk.content));
             }
             ChatStreamEvent::ReasoningChunk(chunk) if !chunk.content.is_empty() => {
-                span::first(begun, &heard.text, &heard.reasoning);
+                span::first(target, begun, &heard.text, &heard.reasoning);
                 heard.reasoning.push_str(&chunk.content);
                 told.piece(Delta::Reasoning(chunk.content));
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use egress::Egress;
+use telemetry::Telemetry;
 
 use crate::Model;
 use crate::answer::Usage;
@@ -49,7 +50,7 @@ impl Providers {
         }
         let known = providers.into_iter().map(|provider| {
             let endpoint = provider.check()?;
-            Ok(Arc::new(Known { provider, endpoint, egress: egress.clone() }))
+            Ok(Arc::new(Known { provider, endpoint, egress: egress.clone(), telemetry: Telemetry::default() }))
         });
         Ok(Self { known: known.collect::<Result<_, Vec<Fault>>>()?, jitter, settings: Settings::default() })
     }
@@ -58,6 +59,13 @@ impl Providers {
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// The same, with somebody who hears of calls.
+    #[must_use]
+    pub fn with_telemetry(self, telemetry: &Telemetry) -> Self {
+        let known = self.known.iter().map(|known| Arc::new(Known { telemetry: telemetry.clone(), ..Known::clone(known) }));
+        Self { known: known.collect(), ..self }
     }
 
     /// The model that answers for a choice: the first of it that does.

@@ -6,6 +6,7 @@ use egress::Egress;
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Headers, ModelIden, ServiceTarget};
 use secrecy::{ExposeSecret as _, SecretString};
+use telemetry::Telemetry;
 use url::Url;
 
 use crate::choice::Parameters;
@@ -14,12 +15,15 @@ use crate::provider::{Kind, Provider};
 use crate::scrub::scrub;
 
 /// A provider that was found good.
+#[derive(Clone)]
 pub(crate) struct Known {
     pub provider: Provider,
     /// What calls go to, with a slash at its end.
     pub endpoint: Url,
     /// The connections to it.
     pub egress: Egress,
+    /// What is told of calls.
+    pub telemetry: Telemetry,
 }
 
 /// A model that can be called.

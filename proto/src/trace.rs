@@ -51,6 +51,16 @@ impl Traceparent {
     pub fn trace_id(&self) -> &str {
         self.0.get(3..35).unwrap_or_default()
     }
+
+    /// The id of the span: 16 hex digits.
+    pub fn span_id(&self) -> &str {
+        self.0.get(36..52).unwrap_or_default()
+    }
+
+    /// Whether its caller records it.
+    pub fn is_sampled(&self) -> bool {
+        self.0.get(53..).and_then(|flags| u8::from_str_radix(flags, 16).ok()).is_some_and(|flags| flags & 1 == 1)
+    }
 }
 
 impl fmt::Debug for Traceparent {
@@ -68,6 +78,15 @@ mod tests {
         let trace = Traceparent::start([0; 24]);
         assert_eq!(Traceparent::parse(trace.as_str()), Some(trace.clone()));
         assert_eq!(trace.trace_id(), "00000000000000000000000000000001");
+        assert_eq!((trace.span_id(), trace.is_sampled()), ("0000000000000001", false));
+    }
+
+    #[test]
+    fn the_last_bit_says_whether_it_is_recorded() {
+        for (flags, expected) in [("00", false), ("01", true), ("02", false), ("03", true), ("ff", true)] {
+            let trace = Traceparent::parse(&format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}")).unwrap();
+            assert_eq!((trace.is_sampled(), trace.span_id()), (expected, "b7ad6b7169203331"), "{flags}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use crate::id::WorkerId;
 pub const CARDS: &str = "cue:cards";
 /// The heartbeats of workers that run turns, by the time of the last one.
 pub const HEARTBEATS: &str = "cue:workers";
+/// Sessions whose events wait for a person or for their trigger to go on, by until when they were put off, in milliseconds since 1970.
+pub const HELD: &str = "cue:held";
 /// How long a card lasts that is not shown again.
 pub const CARD_TTL: Duration = Duration::from_secs(15);
 

@@ -456,6 +456,7 @@ impl World {
             live: Arc::clone(&actor) as Arc<_>,
             clock: actor,
             chance: Arc::new(SeededChance::new(self.state().next())),
+            telemetry: telemetry::Telemetry::default(),
             tasks: Tasks::default(),
         };
         let desk = Desk::new(ports, id.clone(), 8, CancellationToken::new());

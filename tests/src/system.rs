@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::jetstream::kv;
 use backbone::config;
-use backbone::logging::Logging;
 use backbone::topology::{self, Sizes};
 use backbone::{nats, publish};
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use proto::resource::Resource;
 use proto::subject;
 use proto::wire::DeadLetter;
 use reqwest::Method;
+use telemetry::logging::Logging;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -109,7 +109,7 @@ impl Builder {
     /// Starts everything, and waits until every gateway is ready.
     pub async fn start(self) -> System {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let _handle = backbone::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
+        let _handle = telemetry::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
         let redis = Options::redis(scratch.path().join("redis")).start();
         let servers = async { if self.is_cluster { cluster::three(scratch.path()).await } else { cluster::one(scratch.path()).await } };
@@ -240,7 +240,7 @@ impl System {
                 config.settings_file = settings;
                 config.egress_allow = vec!["127.0.0.1".parse().expect("an address")];
                 let shutdown = CancellationToken::new();
-                let running = worker::service::start(config, shutdown.clone()).await.expect("the worker starts");
+                let running = Box::pin(worker::service::start(config, shutdown.clone())).await.expect("the worker starts");
                 let name = running.id.to_string();
                 Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
             }
@@ -276,7 +276,7 @@ impl System {
                     ..gateway::Config::new(nats, redis, key)
                 };
                 let shutdown = CancellationToken::new();
-                let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");
+                let running = Box::pin(gateway::start(config, shutdown.clone())).await.expect("the gateway starts");
                 let name = running.address.to_string();
                 Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
             }

@@ -51,6 +51,7 @@ impl Desk {
         if *dead == self.me || self.shutdown.is_cancelled() || !self.adoption.begin(dead) {
             return;
         }
+        self.ports.telemetry.instruments.adoption();
         let (desk, dead) = (Arc::clone(self), dead.clone());
         self.ports.tasks.spawn(async move {
             desk.take_share(&dead).await;

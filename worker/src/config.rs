@@ -7,6 +7,7 @@ use backbone::config;
 use clap::Args;
 use egress::policy::Allow;
 use proto::limit;
+use telemetry::Telemetry;
 
 use crate::role::Role;
 use crate::settings::{self, Settings};
@@ -35,6 +36,9 @@ pub struct Config {
     /// The same, for a worker that is started from within a program.
     #[arg(skip)]
     pub settings: Option<Settings>,
+    /// What is told of what happens.
+    #[arg(skip)]
+    pub telemetry: Telemetry,
     /// What is sealed is read with these.
     #[command(flatten)]
     pub keys: config::Keys,
@@ -57,6 +61,7 @@ impl Config {
             egress_allow: Vec::new(),
             settings_file: None,
             settings: None,
+            telemetry: Telemetry::default(),
             keys: config::Keys::default(),
             deliver: outbox::config::Config::default(),
             drain_deadline: limit::DRAIN_DEADLINE,

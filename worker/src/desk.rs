@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::adoption::Adoption;
+use crate::aside::Aside;
 use crate::drain::letter;
 use crate::drain::{Drain, Stop};
 use crate::gate::{Gates, Narrow};
@@ -65,6 +66,7 @@ pub struct Desk {
     pub(crate) lingering: AtomicUsize,
     pub(crate) adoption: Adoption,
     pub(crate) put_off: PutOff,
+    pub(crate) aside: Aside,
     /// Held while leases are renewed: whoever ends the tasks takes it first.
     pub(crate) renewing: tokio::sync::Mutex<()>,
     mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
@@ -95,6 +97,7 @@ impl Desk {
             lingering: AtomicUsize::new(0),
             adoption: Adoption::default(),
             put_off: PutOff::default(),
+            aside: Aside::default(),
             renewing: tokio::sync::Mutex::default(),
             mailboxes: Mutex::default(),
             epoch: Mutex::default(),
@@ -163,10 +166,15 @@ impl Desk {
         if let Some((inbox, session)) =
             addressee(&arrival.subject).filter(|(_, session)| self.ports.directory.trigger(&session.trigger).is_some())
         {
+            if !arrival.is_first {
+                self.ports.telemetry.instruments.redelivery();
+            }
             let delivery = Delivery { session, inbox, event: arrival.waiting.event, is_first: arrival.is_first, reply: arrival.reply };
             let trigger = &delivery.session.trigger;
             if inbox == Inbox::Event && self.ports.directory.is_paused(trigger) && !self.has(&delivery.session) {
-                self.settle_later(delivery.reply.clone(), Settle::Nak(pause::delay(self)));
+                let delay = pause::delay(self);
+                self.put_aside(&delivery.session, delay);
+                self.settle_later(delivery.reply.clone(), Settle::Nak(delay));
                 return self.put_off.remember(delivery);
             }
             self.place(delivery, false, Origin::default());
@@ -277,7 +285,12 @@ impl Desk {
             None => self.ports.leases.acquire(&mailbox.session).await,
         };
         match claim {
-            Ok(Claim::Mine) => mailbox.set_lease(Lease::Mine(Instant::now())),
+            Ok(Claim::Mine) => {
+                if origin.from.is_some() {
+                    self.ports.telemetry.instruments.takeover();
+                }
+                mailbox.set_lease(Lease::Mine(Instant::now()));
+            }
             Err(_) => mailbox.set_lease(Lease::Unsure),
             Ok(Claim::Theirs { owner, left }) => {
                 for held in self.remove(mailbox) {
@@ -298,12 +311,18 @@ impl Desk {
                 return;
             }
             Stop::Yield(delay) => {
-                for reply in mailbox.hold(Hold::give_up) {
+                let replies = mailbox.hold(Hold::give_up);
+                self.ports.telemetry.instruments.put_off(replies.len());
+                for reply in replies {
                     self.ports.broker.settle(&reply, Settle::Nak(delay)).await;
                 }
             }
             Stop::Wait => {
-                for reply in mailbox.hold(Hold::give_up_events) {
+                let behind = mailbox.hold(Hold::give_up_events);
+                if !behind.is_empty() {
+                    self.put_aside(&mailbox.session, limit::WAITING_DELAY);
+                }
+                for reply in behind {
                     self.ports.broker.settle(&reply, Settle::Nak(limit::WAITING_DELAY)).await;
                 }
             }
@@ -350,6 +369,7 @@ impl Desk {
     }
 
     async fn put_off(&self, reply: &Reply, delay: Duration) {
+        self.ports.telemetry.instruments.put_off(1);
         let spread = self.ports.chance.below(delay / 2 + REFUSED_DELAY);
         self.ports.broker.settle(reply, Settle::Nak(delay + spread)).await;
     }

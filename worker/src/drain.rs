@@ -15,7 +15,9 @@ use proto::id::EventSeq;
 use proto::limit;
 use proto::record::Conversation;
 use proto::wire::{Input, Received, Settings};
+use telemetry::span;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::desk::Desk;
 use crate::gate::Place;
@@ -38,6 +40,7 @@ mod known;
 pub mod letter;
 mod resume;
 mod suspend;
+mod tell;
 mod turn;
 
 /// How a drain ends.
@@ -148,8 +151,14 @@ impl<'a> Drain<'a> {
             End::Closed if self.is_thorough => drop(Box::pin(self.hear(None)).await?),
             End::Closed => {}
             // Rare paths live on the heap only while they run: every session's task has room for all it may await.
-            End::Open(last) => Box::pin(self.resume(*last)).await?,
-            End::Suspended(last) => Box::pin(self.go_on(*last)).await?,
+            End::Open(last) => {
+                let story = self.story(last.event, Some(&last.traceparent));
+                Box::pin(self.resume(*last).instrument(story)).await?;
+            }
+            End::Suspended(last) => {
+                let story = self.story(last.event, Some(&last.traceparent));
+                Box::pin(self.go_on(*last).instrument(story)).await?;
+            }
             End::Orphaned(last) => Box::pin(self.close_orphan(*last)).await?,
         }
         loop {
@@ -160,7 +169,7 @@ impl<'a> Drain<'a> {
                 Box::pin(self.hear(None)).await?;
             }
             match self.find_next().await? {
-                Some(waiting) => self.turn(waiting).await?,
+                Some(waiting) => self.tell_turn(waiting).await?,
                 None => self.is_thorough = false,
             }
             if !self.is_thorough && !self.mailbox.has_reason() {
@@ -233,7 +242,7 @@ impl<'a> Drain<'a> {
             replies
         });
         for reply in committed {
-            self.desk.ports.broker.settle(&reply, Settle::Ack).await;
+            self.desk.ports.broker.settle(&reply, Settle::Ack).instrument(span::settle()).await;
         }
     }
 

@@ -66,6 +66,16 @@ impl Gates {
         self.turns.available_permits().saturating_sub(self.waiting.load(Ordering::Relaxed))
     }
 
+    /// How many turns run.
+    pub fn running(&self) -> usize {
+        self.width.saturating_sub(self.turns.available_permits())
+    }
+
+    /// How many may.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Whether turns wait for a narrow gate while the wide one stands open.
     pub fn is_crowded(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0 && self.turns.available_permits() > 0

@@ -4,6 +4,7 @@
 //! that the whole core also runs over an in-memory broker on a paused clock. The core itself uses
 //! no clock of the wall, no randomness and no spawning but these.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
 use proto::resource::Trigger;
 use proto::wire::{Alarm, Call, Outcome, Settings};
+use telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -198,6 +200,10 @@ pub trait Leases: Send + Sync {
     async fn beat(&self) -> Result<Census, Silent>;
     /// The sessions a worker last had.
     async fn sessions_of(&self, worker: &WorkerId) -> Result<Vec<SessionKey>, Silent>;
+    /// Says which sessions wait for more than a worker, and until when, in milliseconds since 1970.
+    async fn put_aside(&self, _until_ms: &BTreeMap<SessionKey, i64>, _now_ms: i64) -> Result<(), Silent> {
+        Ok(())
+    }
     /// Strikes a worker off, once it has no session left.
     async fn forget(&self, worker: &WorkerId) -> Result<(), Silent>;
 }
@@ -338,6 +344,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub chance: Arc<dyn Chance>,
+    /// What is told of what happens.
+    pub telemetry: Telemetry,
     /// Where tasks run.
     pub tasks: Tasks,
 }

@@ -15,6 +15,18 @@ pub enum Verdict {
     Stale,
 }
 
+impl Verdict {
+    /// Its name in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Landed(_) => "landed",
+            Self::SendAgain => "send_again",
+            Self::ReadAgain => "read_again",
+            Self::Stale => "stale",
+        }
+    }
+}
+
 /// What the appender knows.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempted {

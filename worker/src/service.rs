@@ -19,6 +19,8 @@ use model::providers::Providers;
 use outbox::service::Parts;
 use proto::id::WorkerId;
 use proto::worker::Card;
+use telemetry::Telemetry;
+use telemetry::ops::Subject;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +40,7 @@ use crate::desk::Desk;
 use crate::keeper::Keeper;
 use crate::pause;
 use crate::port::{Clock as _, Leases as _, Ports, Tasks};
+use crate::ready::{self, Looked};
 use crate::role::{self, Role};
 use crate::roster::Roster;
 use crate::settings::Settings;
@@ -72,6 +75,8 @@ pub struct Running {
     pub id: WorkerId,
     desk: Arc<Desk>,
     client: Client,
+    redis: Arc<Redis>,
+    catalogue: Catalogue,
     leases: Arc<RedisLeases>,
     offers: CancellationToken,
     /// Cancelled once nothing is being sent any more.
@@ -101,7 +106,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
     let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
-    let kit = kit(settings, egress.clone(), &client)?;
+    let kit = kit(settings, egress.clone(), (&client, &config.telemetry))?;
     let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
     let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
@@ -113,9 +118,11 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
+        telemetry: config.telemetry.clone(),
         tasks: tasks.clone(),
     };
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
+    ready::observe(&desk);
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
     if config.has(Role::Turns) {
         take_turns(&desk, &client, &catalogue, (&offers, &intake_ended));
@@ -131,9 +138,9 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         turns: config.turns,
         started_at: SystemClock.now_ms(),
     };
-    role::card::start(&tasks, id.clone(), (redis, Arc::new(SystemClock)), shown, shutdown);
+    role::card::start(&tasks, id.clone(), (Arc::clone(&redis), Arc::new(SystemClock)), shown, shutdown);
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
+    Ok(Running { id, desk, client, redis, catalogue, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
 }
 
 /// Starts what a worker does for turns and for what belongs to their time.
@@ -181,9 +188,10 @@ fn deliver(parts: Parts, config: outbox::config::Config, tasks: &Tasks, shutdown
 }
 
 /// What bots are made with.
-fn kit(settings: Settings, egress: Egress, client: &Client) -> Result<Kit, Error> {
+fn kit(settings: Settings, egress: Egress, (client, telemetry): (&Client, &Telemetry)) -> Result<Kit, Error> {
     let jitter = Arc::new(Seeded::new(u64::from_be_bytes(backbone::chance::bytes())));
     let models = Providers::new(settings.providers, &egress, jitter);
+    let models = models.map(|models| models.with_telemetry(telemetry));
     let models = models.map_err(|faults| Error::Config(faults.iter().map(ToString::to_string).collect()))?;
     let actions =
         Actions::new(action::Settings { egress: egress.clone(), smtp: settings.smtp, search: settings.search, timeout_min: TIMEOUT_MIN });
@@ -210,6 +218,12 @@ async fn ready(client: &Client, catalogue: &Catalogue) {
 }
 
 impl Running {
+    /// What the operations listener looks at.
+    pub fn subject(&self) -> Arc<dyn Subject> {
+        let (desk, client, redis) = (Arc::clone(&self.desk), self.client.clone(), Arc::clone(&self.redis));
+        Arc::new(Looked { desk, client, redis, catalogue: self.catalogue.clone() })
+    }
+
     /// Waits for the shutdown and its end.
     pub async fn finished(self) -> Result<(), Error> {
         self.desk.shutdown.cancelled().await;

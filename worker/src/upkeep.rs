@@ -7,6 +7,7 @@ use proto::id::SessionKey;
 use proto::limit;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::aside;
 use crate::desk::Desk;
 use crate::mailbox::{Lease, Mailbox};
 use crate::port::Settle;
@@ -35,6 +36,7 @@ pub fn start(desk: &Arc<Desk>) {
         loop {
             due.tick().await;
             beat(&beating).await;
+            aside::tell(&beating).await;
         }
     });
 }

@@ -65,6 +65,9 @@ fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) ->
         remembering: Arc::new(Semaphore::new(1)),
         complaints: Complaints::default(),
         readiness: Readiness::default(),
+        telemetry: telemetry::Telemetry::default(),
+        figures: crate::figures::Figures::default(),
+        bounds: crate::config::Bounds::default(),
         tracker: TaskTracker::new(),
         shutdown: CancellationToken::new(),
     }

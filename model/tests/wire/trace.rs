@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use model::answer::Error;
 use serde_json::json;
+use tracing::Instrument as _;
 use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -48,7 +49,12 @@ async fn traced(kind: &str, path: &str, reply: Answer) -> (Result<model::answer:
         .with_writer(log.clone())
         .finish();
     let model = model(kind, &fake.url(path), once());
-    let (answer, _) = async { ask(&model, &prompt()).await }.with_subscriber(subscriber).await;
+    let asked = async {
+        // Only what belongs to a story is told.
+        let story = tracing::info_span!("story");
+        ask(&model, &prompt()).instrument(story).await
+    };
+    let (answer, _) = asked.with_subscriber(subscriber).await;
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     (answer, written)
 }

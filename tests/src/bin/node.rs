@@ -5,8 +5,10 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use backbone::logging::{self, Logging};
 use clap::Parser;
+use telemetry::logging::Logging;
+use telemetry::ops::{self, Ops};
+use telemetry::pipeline::{self, Pipeline, Service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -20,15 +22,38 @@ enum Arguments {
         #[arg(long)]
         fatal: Option<String>,
         #[command(flatten)]
-        logging: Logging,
+        telling: Telling,
     },
     /// Takes events.
     Gateway {
         #[command(flatten)]
         config: Box<gateway::Config>,
         #[command(flatten)]
-        logging: Logging,
+        telling: Telling,
     },
+}
+
+/// What it tells, and to whom.
+#[derive(Debug, clap::Args)]
+struct Telling {
+    #[command(flatten)]
+    telemetry: telemetry::Config,
+    #[command(flatten)]
+    logging: Logging,
+}
+
+impl Telling {
+    fn start(&self, name: &'static str) -> anyhow::Result<Pipeline> {
+        let service = Service { name, version: "test", instance: std::process::id().to_string() };
+        pipeline::start(&service, &self.telemetry, &self.logging).map_err(|faults| anyhow::anyhow!(faults.join("; ")))
+    }
+
+    async fn listen(&self, pipeline: &Pipeline, subject: std::sync::Arc<dyn ops::Subject>) -> anyhow::Result<Option<Ops>> {
+        match self.telemetry.ops {
+            Some(address) => Ok(Some(ops::start(address, pipeline, subject).await?)),
+            None => Ok(None),
+        }
+    }
 }
 
 fn say(name: impl std::fmt::Display) -> std::io::Result<()> {
@@ -47,23 +72,29 @@ async fn main() -> anyhow::Result<ExitCode> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let shutdown = CancellationToken::new();
     match Arguments::parse() {
-        Arguments::Worker { config, fatal, logging } => {
-            logging::start(&logging).map_err(anyhow::Error::msg)?;
+        Arguments::Worker { mut config, fatal, telling } => {
+            let pipeline = telling.start("cuepoint-worker")?;
+            config.telemetry = pipeline.telemetry();
             let fatal = fatal.map(tests::fatal::Fatal::at);
             let wrap = |ports| if let Some(fatal) = &fatal { tests::fatal::wrap(ports, fatal) } else { ports };
             let running = worker::service::start_over(*config, shutdown.clone(), wrap).await?;
+            let _ops = telling.listen(&pipeline, running.subject()).await?;
             say(&running.id)?;
             terminated().await?;
             shutdown.cancel();
             running.finished().await?;
+            pipeline.finish().await;
         }
-        Arguments::Gateway { config, logging } => {
-            logging::start(&logging).map_err(anyhow::Error::msg)?;
+        Arguments::Gateway { mut config, telling } => {
+            let pipeline = telling.start("cuepoint-gateway")?;
+            config.telemetry = pipeline.telemetry();
             let running = gateway::start(*config, shutdown.clone()).await?;
+            let _ops = telling.listen(&pipeline, running.subject()).await?;
             say(running.address)?;
             terminated().await?;
             shutdown.cancel();
             running.finished().await?;
+            pipeline.finish().await;
         }
     }
     Ok(ExitCode::SUCCESS)

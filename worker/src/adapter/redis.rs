@@ -9,6 +9,7 @@
 //! heartbeats by Redis' own clock. They lie on other hash slots than the lease, so they are written
 //! apart from it; a missed entry costs one ack wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use backbone::redis::{Redis, Silent as RedisSilent};
 use proto::id::{SessionKey, WorkerId};
 use proto::limit;
-use proto::worker::{HEARTBEATS, sessions};
+use proto::worker::{HEARTBEATS, HELD, sessions};
 use redis::{ErrorKind, FromRedisValue, Pipeline, Script, ServerErrorKind};
 
 use crate::port::{Census, Claim, Leases, Silent, Tasks};
@@ -52,6 +53,9 @@ local found = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
 for i = 2, #found, 2 do found[i] = tostring(now - found[i]) end
 return found
 ";
+
+/// How many sessions are noted that wait for more than a worker.
+const HELD_MAX: i64 = 262_144;
 
 /// After what silence a worker is no longer listed at all.
 const STRIKE_OFF: Duration = Duration::from_hours(1);
@@ -195,6 +199,19 @@ impl Leases for RedisLeases {
         pipeline.cmd("SMEMBERS").arg(sessions(worker));
         let (found,): (Vec<String>,) = self.scripted.run(&pipeline).await?;
         Ok(found.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+
+    async fn put_aside(&self, until_ms: &BTreeMap<SessionKey, i64>, now_ms: i64) -> Result<(), Silent> {
+        let mut pipeline = redis::pipe();
+        let add = pipeline.cmd("ZADD").arg(HELD);
+        for (session, until_ms) in until_ms {
+            add.arg(until_ms).arg(session.to_string());
+        }
+        add.ignore();
+        pipeline.cmd("ZREMRANGEBYSCORE").arg(HELD).arg("-inf").arg(now_ms).ignore();
+        // Those that wait the longest stay.
+        pipeline.cmd("ZREMRANGEBYRANK").arg(HELD).arg(0).arg(-1 - HELD_MAX).ignore();
+        self.scripted.redis.run(&pipeline).await.map_err(|_| Silent)
     }
 
     async fn forget(&self, worker: &WorkerId) -> Result<(), Silent> {

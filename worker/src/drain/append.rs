@@ -2,10 +2,12 @@
 
 use proto::limit;
 use proto::record::{Conversation, Record, RecordId, Step};
+use telemetry::{convention, span};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::turn::Open;
-use super::{Drain, Stop, unavailable};
+use super::{Drain, Stop, tell, unavailable};
 use crate::port::NotAppended;
 use crate::readback::{self, Attempted, Verdict};
 
@@ -40,7 +42,15 @@ impl Drain<'_> {
             _ => None,
         };
         let cursor = if is_terminal { turn.event.seq } else { self.cursor };
-        let seq = self.land(id, Record { cursor, ..record }.encode()).await?;
+        let kind = tell::kind(record.step.as_ref());
+        let bytes = Record { cursor, ..record }.encode();
+        let told = span::append(kind, bytes.len());
+        let landed = self.land(id, bytes).instrument(told.clone()).await;
+        match &landed {
+            Ok(seq) => drop(told.record(convention::STREAM_SEQUENCE, seq)),
+            Err(_) => span::fail(&told, "not_appended"),
+        }
+        let seq = landed?;
         self.fence = seq;
         self.has_landed = true;
         self.is_open = is_open;
@@ -78,7 +88,9 @@ impl Drain<'_> {
                 return Err(Stop::Drop("the turn deadline passed"));
             }
             let sent_at = Instant::now();
-            let refusal = match broker.append(session, self.fence, bytes.clone()).await {
+            let appended = broker.append(session, self.fence, bytes.clone()).await;
+            self.desk.ports.telemetry.instruments.append(sent_at.elapsed());
+            let refusal = match appended {
                 Ok(seq) => {
                     self.fence_at = sent_at;
                     return Ok(seq);
@@ -98,6 +110,7 @@ impl Drain<'_> {
                 is_mine: self.mailbox.is_mine(),
             };
             let verdict = readback::judge(attempted, last.map(|last| (last.seq, last.record.id)));
+            self.desk.ports.telemetry.instruments.fence_refusal(verdict.name());
             tracing::debug!(session.key = %session, %refusal, ?verdict, "an append was read back");
             match verdict {
                 Verdict::Landed(seq) => {

@@ -22,12 +22,15 @@ use crate::budget::{self, Account, Spent};
 use crate::port::{News, Waiting};
 use crate::transcript::Transcript;
 use crate::turn::course::Next;
+use tracing::Instrument as _;
 
-/// What ends a turn.
+/// What ends a turn, or lets it wait.
 enum End {
     Reply(Reply),
     Failure(Failure),
     Cancel(Cancel),
+    /// For somebody outside.
+    Wait(Vec<Call>),
 }
 
 impl Drain<'_> {
@@ -46,19 +49,28 @@ impl Drain<'_> {
         let is_wanted = bot.wants_history() || is_silent(&turn.input);
         let history = if is_wanted { Box::pin(self.history(turn.conversation)).await? } else { Vec::new() };
         let asked = if bot.wants_history() { turn.input.clone() } else { heard_last(&turn.input, &history) };
-        let accounts = turn.accounts(&*bot);
+        let told = self.agent(&turn);
+        let end = self.converse(&mut turn, &bot, (&asked, &history)).instrument(told).await?;
+        match end {
+            End::Reply(reply) => self.complete(turn, reply).await,
+            End::Failure(failure) => Box::pin(self.fail(turn, failure)).await,
+            End::Cancel(cancel) => Box::pin(self.cancel(turn, cancel)).await,
+            End::Wait(calls) => Box::pin(self.suspend(turn, &calls)).await,
+        }
+    }
+
+    /// Asks and calls in turns, until something ends that.
+    async fn converse(&mut self, turn: &mut Open, bot: &Arc<dyn Bot>, said: (&Input, &[Message])) -> Result<End, Stop> {
+        let accounts = turn.accounts(&**bot);
         loop {
             let end = match turn.course.next() {
-                Next::Think => self.think(&mut turn, &bot, (&asked, &history), &accounts).await?,
-                Next::Run(calls) => Box::pin(self.make_calls(&mut turn, &calls, Vec::new())).await?,
-                Next::Doubt(calls) => Box::pin(self.end_doubt(&mut turn, calls)).await?,
-                Next::Wait(calls) => return Box::pin(self.suspend(turn, &calls)).await,
+                Next::Think => self.think(turn, bot, said, &accounts).await?,
+                Next::Run(calls) => Box::pin(self.make_calls(turn, &calls, Vec::new())).await?,
+                Next::Doubt(calls) => Box::pin(self.end_doubt(turn, calls)).await?,
+                Next::Wait(calls) => Some(End::Wait(calls)),
             };
-            match end {
-                None => {}
-                Some(End::Reply(reply)) => return self.complete(turn, reply).await,
-                Some(End::Failure(failure)) => return Box::pin(self.fail(turn, failure)).await,
-                Some(End::Cancel(cancel)) => return Box::pin(self.cancel(turn, cancel)).await,
+            if let Some(end) = end {
+                return Ok(end);
             }
         }
     }

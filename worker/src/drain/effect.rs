@@ -1,6 +1,7 @@
 //! Calls of abilities: intents before, outcomes after.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use proto::idempotency::effect_key;
@@ -8,7 +9,9 @@ use proto::limit;
 use proto::record::Step as RecordStep;
 use proto::wire::outcome::End as OutcomeEnd;
 use proto::wire::{Call, Doubt, Intents, Outcome, Outcomes, Thought, Unknown};
+use telemetry::{convention, span};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use super::attend::Attended;
 use super::turn::Open;
@@ -105,7 +108,7 @@ async fn run(desk: &Desk, turn: &Open, calls: &[Call], ended: &Mutex<Vec<Outcome
     let facts = turn.facts(&*desk.ports.clock);
     let runs = calls.iter().map(|call| async {
         desk.ports.live.tell(&turn.session, turn.event, News::Begun(call));
-        let outcome = make(turn, call, &facts).await;
+        let outcome = make(desk, turn, call, &facts).await;
         desk.ports.live.tell(&turn.session, turn.event, News::Ended(&outcome));
         ended.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
     });
@@ -113,18 +116,39 @@ async fn run(desk: &Desk, turn: &Open, calls: &[Call], ended: &Mutex<Vec<Outcome
     futures_util::stream::iter(runs).buffer_unordered(limit::PARALLEL_MAX).collect::<Vec<()>>().await;
 }
 
-async fn make(turn: &Open, call: &Call, facts: &Facts) -> Outcome {
+async fn make(desk: &Desk, turn: &Open, call: &Call, facts: &Facts) -> Outcome {
+    let told = span::tool(&call.ability, &call.id);
     let key = effect_key(&turn.session, turn.event, &call.id);
     let began = Instant::now();
-    let end = match turn.plan.abilities.run(call, &key, facts).await {
+    let end = match turn.plan.abilities.run(call, &key, facts).instrument(told.clone()).await {
         Ok(result) if result.len() > limit::RESULT_BYTES_MAX => {
             OutcomeEnd::Error(format!("the result has {} bytes, at most {} are kept", result.len(), limit::RESULT_BYTES_MAX))
         }
         Ok(result) => OutcomeEnd::Result(result),
         Err(error) => OutcomeEnd::Error(error),
     };
+    tell(desk, &told, (call, &end), began.elapsed());
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Outcome { call: call.id.clone(), duration_ms, end: Some(end) }
+}
+
+/// Tells how a call went; what was said in it only where that is wanted.
+fn tell(desk: &Desk, told: &Span, (call, end): (&Call, &OutcomeEnd), took: Duration) {
+    let telemetry = &desk.ports.telemetry;
+    let is_error = matches!(end, OutcomeEnd::Error(_));
+    telemetry.instruments.ability(took, if is_error { "error" } else { "result" });
+    if told.is_none() {
+        return;
+    }
+    if is_error {
+        span::fail(told, "ability_failed");
+    }
+    if telemetry.stories.has_content() {
+        span::note_content(told, convention::GEN_AI_TOOL_ARGUMENTS, &call.arguments);
+        if let OutcomeEnd::Result(text) | OutcomeEnd::Error(text) = end {
+            span::note_content(told, convention::GEN_AI_TOOL_RESULT, text);
+        }
+    }
 }
 
 fn unknown(call: &Call) -> Outcome {

@@ -38,6 +38,7 @@ impl Drain<'_> {
         let usage = turn.course.usage(thought.as_ref().and_then(|thought| thought.usage.as_ref()));
         let input = turn.unrecorded.take();
         self.append(&turn, RecordStep::Completed(Completed { input, reply: text, thought, usage, truncated: is_truncated })).await?;
+        self.tell_end(&turn, "completed", None);
         self.settle().await;
         Ok(())
     }
@@ -56,6 +57,7 @@ impl Drain<'_> {
         let (input, usage) = (turn.unrecorded.take(), turn.course.usage(taken.as_ref()));
         let failed = Failed { input, code: code.as_str().to_owned(), message, dead, usage };
         self.append(&turn, RecordStep::Failed(failed)).await?;
+        self.tell_end(&turn, if dead { "dead" } else { "failed" }, Some(code.as_str()));
         self.settle().await;
         Ok(())
     }
@@ -64,6 +66,7 @@ impl Drain<'_> {
     pub(super) async fn note(&mut self, mut turn: Open) -> Result<(), Stop> {
         let input = turn.unrecorded.take();
         self.append(&turn, RecordStep::Noted(Noted { input })).await?;
+        self.tell_end(&turn, "noted", None);
         self.settle().await;
         Ok(())
     }
@@ -73,6 +76,7 @@ impl Drain<'_> {
         let Cancel { by, reason } = cancel;
         let (input, usage) = (turn.unrecorded.take(), turn.course.usage(None));
         self.append(&turn, RecordStep::Cancelled(Cancelled { input, reason, by, usage })).await?;
+        self.tell_end(&turn, "cancelled", None);
         self.settle().await;
         Ok(())
     }

@@ -27,6 +27,7 @@ impl Drain<'_> {
         let input = turn.unrecorded.take();
         let suspended = Suspended { input, calls: calls.iter().map(|call| call.id.clone()).collect(), until_ms };
         self.append(&turn, RecordStep::Suspended(suspended)).await?;
+        self.tell_end(&turn, "suspended", None);
         self.settle().await;
         self.release_event(turn.event.seq).await;
         Err(Stop::Wait)

@@ -141,6 +141,7 @@ impl Drain<'_> {
             let message = "the session was busy when the event arrived, and its trigger refuses such events";
             return Box::pin(self.fail(turn, Failure::new(Code::SessionBusy, message))).await;
         }
+        self.tell_wait(&turn);
         self.carry_on(turn, Some(waiting)).await
     }
 

@@ -1,6 +1,7 @@
 //! The format of log lines: readable on a terminal, JSON for machines.
 //!
 //! What is logged can be changed while the process runs, over the [`Handle`] that [`start`] gives.
+//! The filter is that of the lines alone: it neither begins nor ends a story.
 
 use std::fmt::{self, Debug, Write as _};
 use std::io::IsTerminal as _;
@@ -12,10 +13,12 @@ use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::FormatFields;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::format::{JsonFields, Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use crate::correlation::Correlated;
 
 /// Longest filter that is taken, in bytes.
 const FILTER_BYTES_MAX: usize = 4 * 1024;
@@ -46,6 +49,11 @@ pub struct Logging {
 }
 
 impl Logging {
+    /// Checks the filter.
+    pub fn validate(&self) -> Result<(), String> {
+        parse(&self.wanted()?).map(drop).map_err(|error| format!("--log {error}"))
+    }
+
     /// The filter, from wherever it stands.
     pub fn wanted(&self) -> Result<String, String> {
         let Some(path) = &self.filter_file else { return Ok(self.filter.clone()) };
@@ -102,19 +110,34 @@ fn parse(filter: &str) -> Result<EnvFilter, String> {
     Ok(parsed.add_directive(quiet))
 }
 
+/// A part of what hears of everything that happens.
+pub(crate) type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Starts logging to standard error. A second call in one process changes nothing, and its handle moves nothing.
 pub fn start(logging: &Logging) -> Result<Handle, String> {
+    start_with(logging, Vec::new())
+}
+
+/// The same, with others that hear of what happens.
+pub(crate) fn start_with(logging: &Logging, mut others: Vec<BoxedLayer>) -> Result<Handle, String> {
     let wanted = logging.wanted()?;
     let (filter, layer) = reload::Layer::new(parse(&wanted).map_err(|error| format!("--log {error}"))?);
     // rmcp repeats what servers say and what they are sent, tokens among it: nothing of that is logged, whatever the filter.
-    let is_ours = filter_fn(|metadata| !metadata.target().starts_with("rmcp"));
-    let registry = tracing_subscriber::registry().with(filter).with(is_ours);
+    let is_line = filter_fn(|metadata| metadata.is_event() && !metadata.target().starts_with("rmcp"));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let started = match logging.format {
-        Format::Text => registry.with(lines.fmt_fields(fields())).try_init(),
-        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+    let lines: BoxedLayer = match logging.format {
+        Format::Text => {
+            let format = Correlated { inner: tracing_subscriber::fmt::format(), format: Format::Text };
+            lines.fmt_fields(fields()).event_format(format).with_filter(is_line).with_filter(filter).boxed()
+        }
+        Format::Json => {
+            let json = tracing_subscriber::fmt::format().json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let format = Correlated { inner: json, format: Format::Json };
+            lines.fmt_fields(JsonFields::new()).event_format(format).with_filter(is_line).with_filter(filter).boxed()
+        }
     };
-    drop(started);
+    others.push(lines);
+    drop(tracing_subscriber::registry().with(others).try_init());
     Ok(Handle { layer, filter: Arc::new(Mutex::new(wanted)) })
 }
 
