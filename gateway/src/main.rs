@@ -55,7 +55,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let shutdown = CancellationToken::new();
     let running = gateway::start(arguments.gateway, shutdown.clone()).await?;
-    signals.end(async || log.reread(&arguments.logging)).await;
+    let reread = async || {
+        log.reread(&arguments.logging);
+        running.reread();
+    };
+    signals.end(reread).await;
     tracing::info!("gateway stops");
     shutdown.cancel();
     tokio::select! {

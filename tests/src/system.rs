@@ -240,7 +240,7 @@ impl System {
                 config.settings_file = settings;
                 config.egress_allow = vec!["127.0.0.1".parse().expect("an address")];
                 let shutdown = CancellationToken::new();
-                let running = worker::service::start(config, shutdown.clone()).await.expect("the worker starts");
+                let running = Box::pin(worker::service::start(config, shutdown.clone())).await.expect("the worker starts");
                 let name = running.id.to_string();
                 Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
             }
@@ -276,7 +276,7 @@ impl System {
                     ..gateway::Config::new(nats, redis, key)
                 };
                 let shutdown = CancellationToken::new();
-                let running = gateway::start(config, shutdown.clone()).await.expect("the gateway starts");
+                let running = Box::pin(gateway::start(config, shutdown.clone())).await.expect("the gateway starts");
                 let name = running.address.to_string();
                 Node::here(name, shutdown, Box::pin(async { running.finished().await.map_err(|error| error.to_string()) }))
             }
@@ -284,7 +284,8 @@ impl System {
                 let (key, token) = (key.display().to_string(), token.display().to_string());
                 let flags = ["gateway", "--nats", &nats.url, "--redis", &redis.url, "--http", "127.0.0.1:0"];
                 let files = ["--deployment-key-file", &key, "--api-token-file", &token];
-                let flags: Vec<String> = flags.into_iter().chain(files).map(str::to_owned).collect();
+                let flags = flags.into_iter().chain(files).map(str::to_owned);
+                let flags: Vec<String> = flags.chain(setup.gateway_flags()).collect();
                 Node::child(&self.node, &flags).await
             }
         };
@@ -300,6 +301,16 @@ impl System {
     /// A gateway by its index.
     pub fn gateway(&mut self, index: usize) -> &mut Node {
         self.gateways.get_mut(index).expect("such a gateway")
+    }
+
+    /// How much memory a gateway's process has, in bytes.
+    pub fn gateway_memory_bytes(&self, index: usize) -> u64 {
+        self.gateways.get(index).expect("such a gateway").memory_bytes()
+    }
+
+    /// Asks a gateway's process to end, while calls are under way.
+    pub fn terminate_gateway(&self, index: usize) {
+        self.gateways.get(index).expect("such a gateway").terminate();
     }
 
     /// How many gateways there are.

@@ -18,6 +18,7 @@
 //! - [`adoption`]: a dead worker's sessions go on at once;
 //! - [`settings`] and [`secret`]: what a deployment lends its bots;
 //! - [`bot`] and [`ability`]: who answers, and what it can do;
+//! - [`reread`]: files that are read again while a worker runs;
 //! - [`roster`]: triggers and compiled bots from the catalogue;
 //! - [`adapter`]: the seams over NATS, Redis and the operating system.
 
@@ -41,6 +42,7 @@ pub mod port;
 pub mod position;
 pub mod readback;
 pub mod role;
+mod reread;
 pub mod roster;
 pub mod scout;
 pub mod secret;

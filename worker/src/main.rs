@@ -54,7 +54,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     let mut signals = Signals::listen()?;
     let running = worker::service::start(cli.config, shutdown.clone()).await?;
-    signals.end(async || log.reread(&cli.logging)).await;
+    let reread = async || {
+        log.reread(&cli.logging);
+        running.reread();
+    };
+    signals.end(reread).await;
     tracing::info!("the worker stops");
     shutdown.cancel();
     tokio::select! {

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use backbone::logging::{self, Logging};
+use backbone::signals::Signals;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Parser)]
@@ -37,10 +37,8 @@ fn say(name: impl std::fmt::Display) -> std::io::Result<()> {
     out.flush()
 }
 
-async fn terminated() -> std::io::Result<()> {
-    signal(SignalKind::terminate())?.recv().await;
-    Ok(())
-}
+/// Why a node ended that was asked twice.
+const TWICE: &str = "asked a second time to end";
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -48,22 +46,38 @@ async fn main() -> anyhow::Result<ExitCode> {
     let shutdown = CancellationToken::new();
     match Arguments::parse() {
         Arguments::Worker { config, fatal, logging } => {
-            logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let log = logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let mut signals = Signals::listen()?;
             let fatal = fatal.map(tests::fatal::Fatal::at);
             let wrap = |ports| if let Some(fatal) = &fatal { tests::fatal::wrap(ports, fatal) } else { ports };
             let running = worker::service::start_over(*config, shutdown.clone(), wrap).await?;
             say(&running.id)?;
-            terminated().await?;
+            let reread = async || {
+                log.reread(&logging);
+                running.reread();
+            };
+            signals.end(reread).await;
             shutdown.cancel();
-            running.finished().await?;
+            tokio::select! {
+                ended = running.finished() => ended?,
+                () = signals.end(async || {}) => anyhow::bail!(TWICE),
+            }
         }
         Arguments::Gateway { config, logging } => {
-            logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let log = logging::start(&logging).map_err(anyhow::Error::msg)?;
+            let mut signals = Signals::listen()?;
             let running = gateway::start(*config, shutdown.clone()).await?;
             say(running.address)?;
-            terminated().await?;
+            let reread = async || {
+                log.reread(&logging);
+                running.reread();
+            };
+            signals.end(reread).await;
             shutdown.cancel();
-            running.finished().await?;
+            tokio::select! {
+                ended = running.finished() => ended?,
+                () = signals.end(async || {}) => anyhow::bail!(TWICE),
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

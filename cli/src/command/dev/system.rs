@@ -6,7 +6,7 @@ use std::time::Duration;
 use backbone::seal::KeyError;
 use backbone::topology::{self, Sizes};
 use backbone::{config, nats};
-use proto::{idempotency, limit};
+use proto::idempotency;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
