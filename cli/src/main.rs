@@ -141,7 +141,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
     let is_dev = matches!(command, Command::Dev(_));
     let work = async {
         match command {
-            Command::Dev(options) => command::dev::run(&options, shutdown.clone()).await.map_err(Error::from),
+            Command::Dev(options) => Box::pin(command::dev::run(&options, shutdown.clone())).await.map_err(Error::from),
             Command::Lint(options) => command::lint::run(&options),
             Command::Apply(options) => command::apply::run(&options).await,
             Command::Export(options) => command::export::run(&options).await,

@@ -133,7 +133,7 @@ impl Caller {
 pub(crate) async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let Some(presented) = bearer(headers) else { return Ok(Caller::Nobody) };
     let digest = SecretDigest::of(presented);
-    if door.api_token.as_ref().is_some_and(|token| token.is(&digest)) {
+    if door.api_token.get().as_ref().as_ref().is_some_and(|token| token.is(&digest)) {
         return Ok(Caller::Token(Holder { scopes: vec![Scope::Admin], ..Holder::default() }));
     }
     let snapshot = door.directory.catalogue.snapshot();

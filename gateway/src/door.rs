@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use backbone::publish;
 use backbone::redis::Redis;
 use backbone::seal::MasterKey;
+use backbone::shared::Shared;
 use proto::idempotency::DeploymentKey;
 use proto::resource::SecretDigest;
 use telemetry::Telemetry;
@@ -44,11 +45,11 @@ pub(crate) struct Door {
     /// The triggers.
     pub(crate) directory: Directory,
     /// Makes idempotency keys unguessable.
-    pub(crate) key: DeploymentKey,
+    pub(crate) key: Shared<DeploymentKey>,
     /// Seals what lies in the broker and is nobody else's.
     pub(crate) master: MasterKey,
     /// What reads everything.
-    pub(crate) api_token: Option<SecretDigest>,
+    pub(crate) api_token: Shared<Option<SecretDigest>>,
     /// Holds calls to their limits.
     pub(crate) limiter: Limiter,
     /// The signed calls that were taken.
@@ -83,6 +84,8 @@ pub(crate) struct Door {
     pub(crate) bounds: Bounds,
     /// Every task of the gateway.
     pub(crate) tracker: TaskTracker,
+    /// Says that the gateway was told to end; it still takes calls for its drain delay.
+    pub(crate) ending: CancellationToken,
     /// Says when to stop.
     pub(crate) shutdown: CancellationToken,
 }

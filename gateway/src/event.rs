@@ -143,7 +143,7 @@ async fn enter(door: &Door, trigger: &Trigger, parts: &Parts, reader: &mut Reade
 
 async fn enter_signed(door: &Door, trigger: &Trigger, parts: &Parts, reader: &mut Reader) -> Result<Entry, ApiError> {
     let presented = signed::present(door, trigger, &parts.headers).await?;
-    let body = reader.read(door.budget.body_bytes).await?;
+    let body = reader.read(&door.budget, door.budget.body_bytes).await?;
     let signed = signed::check(door, trigger, presented, &body)?;
     let standings = auth::hold(door, &Caller::Nobody, Some(trigger)).await?;
     Ok(Entry { signed: Some(signed), standings, body: Some(body) })
@@ -171,7 +171,7 @@ async fn send<'a>(
     let content_type = content_type.map_err(|_| ApiError::parameter("Content-Type", "must be visible ASCII"))?;
     let body = match body {
         Some(body) => body,
-        None => reader.read(door.budget.body_bytes).await?,
+        None => reader.read(&door.budget, door.budget.body_bytes).await?,
     };
     let event = Call { query: parts.uri.query(), content_type, body, default_text: trigger.text.as_deref() }.read()?;
     let submission = Submission::new(door, trigger, event, key.as_ref(), &parts.headers).at(timing.moments(door).await?);

@@ -97,7 +97,7 @@ impl Submission {
             (None, Some(key)) => session::token_of_key(&trigger.id, key.as_str()),
             (None, None) => session::fresh_token(chance::bytes()),
         };
-        let message_id = key.map(|key| idempotency::message_id(&door.key, &trigger.id, key));
+        let message_id = key.map(|key| idempotency::message_id(&door.key.get(), &trigger.id, key));
         Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, due_ms: None, is_refusable }
     }
 
@@ -137,7 +137,7 @@ impl Submission {
     /// Addresses an event for a session that is known already; a key makes a repeat one event.
     pub(crate) fn to(door: &Door, session: SessionKey, event: Event, key: Option<&Key>, headers: &axum::http::HeaderMap) -> Self {
         let trace = trace(headers);
-        let message_id = key.map(|key| idempotency::message_id(&door.key, &session.trigger, key));
+        let message_id = key.map(|key| idempotency::message_id(&door.key.get(), &session.trigger, key));
         Self { session, event, trace, message_id, due_ms: None, is_refusable: false }
     }
 

@@ -8,6 +8,7 @@
 //! - [`config`]: what an operator sets;
 //! - [`service`]: start, run, stop;
 //! - [`serve`]: connections, bounded;
+//! - [`reread`]: files that are read again while the gateway runs;
 //! - [`door`]: what every request works with;
 //! - [`route`]: which path leads where;
 //! - [`api`]: every operation, once;
@@ -51,6 +52,7 @@
 pub mod config;
 pub mod service;
 mod serve;
+mod reread;
 mod door;
 mod route;
 mod api;

@@ -89,7 +89,11 @@ async fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         ops::start(address, &pipeline, running.subject()).await.map(Some).with_context(|| format!("cannot listen on --ops {address}"))
     };
     let ops = listening.await?;
-    signals.end(async || pipeline.log().reread(&arguments.logging)).await;
+    let reread = async || {
+        pipeline.log().reread(&arguments.logging);
+        running.reread();
+    };
+    signals.end(reread).await;
     tracing::info!("gateway stops");
     shutdown.cancel();
     tokio::select! {

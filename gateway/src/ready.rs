@@ -113,7 +113,7 @@ async fn look(door: &Door) -> Checks {
 }
 
 fn process(door: &Door) -> Cow<'static, str> {
-    if door.shutdown.is_cancelled() { "stopping".into() } else { OK }
+    if door.ending.is_cancelled() { "stopping".into() } else { OK }
 }
 
 fn connection(door: &Door) -> Cow<'static, str> {

@@ -1,9 +1,9 @@
 //! Start, run, stop.
 //!
 //! A gateway starts without its servers: it binds, answers `/readyz` with what is missing, and
-//! takes events once they are there. Only what trying again cannot mend fails at the start. On
-//! shutdown it is unready at once, takes no more connections, finishes the requests it has, and
-//! flushes what is on its way to the broker.
+//! takes events once they are there. Only what trying again cannot mend fails at the start. Told to
+//! end it is unready at once and goes on for its drain delay, so that a load balancer notices; then it
+//! takes no more connections, finishes the requests it has, and flushes what is on its way to the broker.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use async_nats::Client;
 use backbone::catalogue::Catalogue;
 use backbone::redis::Redis;
+use backbone::shared::Shared;
 use backbone::{nats, topology};
-use proto::limit::DRAIN_DEADLINE;
 use proto::resource::SecretDigest;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Accepts;
-use crate::body::Budget;
+use crate::body::{Budget, Patience};
 use crate::clock::BrokerClock;
 use crate::complaint::Complaints;
 use crate::config::Config;
@@ -35,8 +35,9 @@ use crate::last_use::LastUse;
 use crate::publishes::Publishes;
 use crate::rate::Limiter;
 use crate::ready::Readiness;
+use crate::serve::{self, Terms};
 use crate::signature::seen::Seen;
-use crate::{accept, replay, route, serve};
+use crate::{accept, replay, reread, route};
 
 /// How long the start waits for the broker, so that one that is too old is a clear error.
 const GREET_DEADLINE: Duration = Duration::from_millis(500);
@@ -66,8 +67,10 @@ pub enum Error {
     #[error("the address of Redis cannot be used")]
     Redis(#[source] redis::RedisError),
     /// Requests were still running when the time for stopping was over.
-    #[error("{left} tasks had not finished after {DRAIN_DEADLINE:?}")]
+    #[error("{left} tasks had not finished after {after:?}")]
     Unfinished {
+        /// How long they had.
+        after: Duration,
         /// How many tasks were left.
         left: usize,
     },
@@ -82,11 +85,11 @@ pub struct Running {
     client: Client,
     door: Arc<Door>,
     tracker: TaskTracker,
-    shutdown: CancellationToken,
+    config: Config,
 }
 
-/// Starts a gateway; it serves until `shutdown`.
-pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Running, Error> {
+/// Starts a gateway; it serves until `ending`, and for its drain delay from then on.
+pub async fn start(config: Config, ending: CancellationToken) -> Result<Running, Error> {
     config.validate().map_err(Error::Config)?;
     let listen = |source| Error::Listen { address: config.http, source };
     let listener = TcpListener::bind(config.http).await.map_err(listen)?;
@@ -95,10 +98,11 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     if tokio::time::timeout(GREET_DEADLINE, connected(&client)).await.is_ok() {
         nats::check_version(&client)?;
     }
-    let tracker = TaskTracker::new();
+    let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    drop(tracker.spawn(end(ending.clone(), config.drain.delay, shutdown.clone())));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     drop(tracker.spawn(greet(client.clone(), follow, shutdown.clone())));
-    let door = Arc::new(door(&config, client.clone(), catalogue, &tracker, &shutdown)?);
+    let door = Arc::new(door(&config, client.clone(), catalogue, (&tracker, &ending, &shutdown))?);
     drop(tracker.spawn(accept::run(Arc::clone(&door))));
     drop(tracker.spawn(durability::run(Arc::clone(&door), config.durability)));
     if door.telemetry.is_heard() {
@@ -106,10 +110,23 @@ pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Runnin
     }
     let pages = config.pages.then(|| pages(&config, &door));
     let router = route::router(Arc::clone(&door), &config.access, pages);
-    let accepting = serve::run(listener, router, config.bounds.connections, tracker.clone(), shutdown.clone());
-    drop(tracker.spawn(accepting));
+    let terms = Terms {
+        connections_max: config.bounds.connections,
+        head_time: config.bounds.head_time,
+        idle_time: config.bounds.idle_time,
+        ending,
+        shutdown,
+    };
+    drop(tracker.spawn(serve::run(listener, router, terms, tracker.clone())));
     tracing::info!(http.address = %address, "gateway serves");
-    Ok(Running { address, client, door, tracker, shutdown })
+    Ok(Running { address, client, door, tracker, config })
+}
+
+/// Makes a shutdown of the wish to end, after a while.
+async fn end(ending: CancellationToken, delay: Duration, shutdown: CancellationToken) {
+    ending.cancelled().await;
+    tokio::time::sleep(delay).await;
+    shutdown.cancel();
 }
 
 fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
@@ -127,7 +144,13 @@ fn pages(config: &Config, door: &Arc<Door>) -> dashboard::Settings {
     }
 }
 
-fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTracker, shutdown: &CancellationToken) -> Result<Door, Error> {
+fn door(
+    config: &Config,
+    client: Client,
+    catalogue: Catalogue,
+    (tracker, ending, shutdown): (&TaskTracker, &CancellationToken, &CancellationToken),
+) -> Result<Door, Error> {
+    let patience = Patience { time: config.bounds.body_time, shutdown: shutdown.clone(), drain_deadline: config.drain.deadline };
     let fault = |fault| Error::Config(vec![fault]);
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
     Ok(Door {
@@ -137,15 +160,15 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         redis,
         directory: Directory::new(catalogue),
         master: config.master_key().map_err(fault)?,
-        key: config.deployment_key().map_err(fault)?,
+        key: Shared::new(config.deployment_key().map_err(fault)?),
         limiter: Limiter::default(),
         seen: Seen::default(),
         last_use: LastUse::default(),
         accepts: Accepts::default(),
         publishes: Arc::new(Publishes::new(config.bounds.publishes, config.bounds.queue_time)),
         promise: Promise::default(),
-        api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
-        budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes),
+        api_token: Shared::new(config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret()))),
+        budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes, patience),
         waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),
         followers: Arc::new(Semaphore::new(config.bounds.followers.min(Semaphore::MAX_PERMITS))),
         clock: BrokerClock::default(),
@@ -156,6 +179,7 @@ fn door(config: &Config, client: Client, catalogue: Catalogue, tracker: &TaskTra
         figures: Figures::default(),
         bounds: config.bounds.clone(),
         tracker: tracker.clone(),
+        ending: ending.clone(),
         shutdown: shutdown.clone(),
     })
 }
@@ -192,11 +216,21 @@ impl Running {
         Arc::clone(&self.door.publishes)
     }
 
-    /// Waits for the shutdown and for all that it has to finish.
+    /// Reads its files again; what is at fault is logged, and then nothing changes.
+    pub fn reread(&self) {
+        match reread::reread(&self.config, &self.door) {
+            Ok(changed) if changed.is_empty() => tracing::info!("the files were read again: nothing has changed"),
+            Ok(changed) => tracing::info!(changed = changed.join(" "), "the files were read again"),
+            Err(faults) => tracing::error!(faults = faults.join("; "), "the files cannot be used: what was read before goes on"),
+        }
+    }
+
+    /// Waits for the wish to end and for all that it has to finish.
     pub async fn finished(self) -> Result<(), Error> {
-        self.shutdown.cancelled().await;
+        self.door.shutdown.cancelled().await;
         self.tracker.close();
-        let drained = tokio::time::timeout(DRAIN_DEADLINE, self.tracker.wait()).await;
+        let after = self.config.drain.deadline;
+        let drained = tokio::time::timeout(after, self.tracker.wait()).await;
         if tokio::time::timeout(accept::LAST_DEADLINE, accept::add(&self.door)).await.is_err() {
             tracing::debug!("how long the last calls took is lost");
         }
@@ -205,7 +239,7 @@ impl Running {
         }
         match drained {
             Ok(()) => Ok(()),
-            Err(_) => Err(Error::Unfinished { left: self.tracker.len() }),
+            Err(_) => Err(Error::Unfinished { after, left: self.tracker.len() }),
         }
     }
 }

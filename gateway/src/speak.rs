@@ -106,7 +106,7 @@ async fn said<'a>(
     let (trigger, receipt) = place.map(|Path(pair)| pair).unwrap_or_default();
     let (receipt, caller) = fetch::admit(door, &trigger, &receipt, &parts.headers, Scope::Operate).await?;
     let patience = wait::patience(parts.uri.query(), &parts.headers)?;
-    let body = reader.read(ANSWER_BYTES_MAX).await?;
+    let body = reader.read(&door.budget, ANSWER_BYTES_MAX).await?;
     let said = form.read(&body)?;
     let status = standing(door, &receipt, &said).await?;
     let watch = match patience {
@@ -189,7 +189,7 @@ fn address(door: &Door, receipt: &Receipt, said: Said) -> Result<(String, Bytes)
     }
     let key = Key::parse(&key)?;
     // No key of a caller has an id of this form.
-    Ok((format!("said.{}", idempotency::message_id(&door.key, &receipt.session.trigger, &key)), answer))
+    Ok((format!("said.{}", idempotency::message_id(&door.key.get(), &receipt.session.trigger, &key)), answer))
 }
 
 fn refusal(error: &publish::Error) -> ApiError {

@@ -30,7 +30,7 @@ impl Key {
 }
 
 /// The deployment's key: makes message ids that an outsider cannot guess.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeploymentKey(Vec<u8>);
 
 impl DeploymentKey {

@@ -54,6 +54,15 @@ impl Node {
         kill_process(pid, signal).expect("a signal can be sent to a child");
     }
 
+    /// How much memory the process has, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let Life::Child(child) = &self.life else { panic!("{} is no process that runs", self.name) };
+        let pid = child.id().expect("the process has not been waited for");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process tells its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the memory stands in it");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Stops the process in its tracks (SIGSTOP).
     pub fn freeze(&mut self) {
         self.was_frozen = true;
@@ -68,6 +77,11 @@ impl Node {
     /// Asks it to end (SIGTERM).
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Has it read its files again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
     }
 
     /// Kills the process (SIGKILL) and waits until it is gone.

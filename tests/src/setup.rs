@@ -52,6 +52,31 @@ impl Setup {
         }
     }
 
+    /// What a gateway of a process of its own is told.
+    pub(crate) fn gateway_flags(&self) -> Vec<String> {
+        let gateway::config::Bounds { connections, body_memory_bytes, waits, followers, publishes, .. } = self.bounds;
+        let gateway::config::Bounds { queue_time, head_time, body_time, idle_time, .. } = self.bounds;
+        let counts = [
+            ("--connections", connections),
+            ("--body-memory-bytes", body_memory_bytes),
+            ("--waits", waits),
+            ("--followers", followers),
+            ("--publishes", publishes),
+            ("--body-bytes", self.body_bytes),
+        ];
+        let times = [
+            ("--queue-time", queue_time),
+            ("--head-time", head_time),
+            ("--body-time", body_time),
+            ("--idle-time", idle_time),
+            ("--drain-delay", self.drain.delay),
+            ("--drain-deadline", self.drain.deadline),
+        ];
+        let counts = counts.into_iter().map(|(flag, count)| [flag.to_owned(), count.to_string()]);
+        let times = times.into_iter().map(|(flag, time)| [flag.to_owned(), format!("{}ms", time.as_millis())]);
+        counts.chain(times).flatten().collect()
+    }
+
     /// In the process of the test.
     pub fn here() -> Self {
         Self::of(Place::Here)

@@ -284,7 +284,8 @@ impl System {
                 let (key, token) = (key.display().to_string(), token.display().to_string());
                 let flags = ["gateway", "--nats", &nats.url, "--redis", &redis.url, "--http", "127.0.0.1:0"];
                 let files = ["--deployment-key-file", &key, "--api-token-file", &token];
-                let flags: Vec<String> = flags.into_iter().chain(files).map(str::to_owned).collect();
+                let flags = flags.into_iter().chain(files).map(str::to_owned);
+                let flags: Vec<String> = flags.chain(setup.gateway_flags()).collect();
                 Node::child(&self.node, &flags).await
             }
         };
@@ -300,6 +301,16 @@ impl System {
     /// A gateway by its index.
     pub fn gateway(&mut self, index: usize) -> &mut Node {
         self.gateways.get_mut(index).expect("such a gateway")
+    }
+
+    /// How much memory a gateway's process has, in bytes.
+    pub fn gateway_memory_bytes(&self, index: usize) -> u64 {
+        self.gateways.get(index).expect("such a gateway").memory_bytes()
+    }
+
+    /// Asks a gateway's process to end, while calls are under way.
+    pub fn terminate_gateway(&self, index: usize) {
+        self.gateways.get(index).expect("such a gateway").terminate();
     }
 
     /// How many gateways there are.

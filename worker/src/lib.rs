@@ -20,6 +20,7 @@
 //! - [`adoption`]: a dead worker's sessions go on at once;
 //! - [`settings`] and [`secret`]: what a deployment lends its bots;
 //! - [`bot`] and [`ability`]: who answers, and what it can do;
+//! - [`reread`]: files that are read again while a worker runs;
 //! - [`roster`]: triggers and compiled bots from the catalogue;
 //! - [`adapter`]: the seams over NATS, Redis and the operating system.
 
@@ -45,6 +46,7 @@ pub mod position;
 pub mod readback;
 mod ready;
 pub mod role;
+mod reread;
 pub mod roster;
 pub mod scout;
 pub mod secret;

@@ -84,7 +84,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    signals.end(async || pipeline.log().reread(&cli.logging)).await;
+    let reread = async || {
+        pipeline.log().reread(&cli.logging);
+        running.reread();
+    };
+    signals.end(reread).await;
     tracing::info!("the worker stops");
     shutdown.cancel();
     tokio::select! {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use backbone::catalogue::{Catalogue, Revised};
 use backbone::direct;
+use backbone::shared::Shared;
 use proto::id::{BotId, TriggerId};
 use proto::idempotency::hex;
 use proto::record::Revisions;
@@ -35,7 +36,7 @@ type Compiled = Result<Made, String>;
 /// The catalogue with its bots ready to think.
 pub struct Roster {
     catalogue: Catalogue,
-    kit: Kit,
+    kit: Shared<Kit>,
     compiled: Mutex<HashMap<(BotId, u64, u64), Compiled>>,
     /// What stands for the trigger of conversations that have none.
     direct: Arc<Revised<Trigger>>,
@@ -82,7 +83,15 @@ impl Roster {
     /// A roster over a catalogue; bots are made with `kit`.
     pub fn new(catalogue: Catalogue, kit: Kit) -> Self {
         let direct = Arc::new(Revised { revision: 0, resource: Trigger::direct() });
-        Self { catalogue, kit, compiled: Mutex::default(), direct }
+        Self { catalogue, kit: Shared::new(kit), compiled: Mutex::default(), direct }
+    }
+
+    /// Makes bots with another kit from now on. Turns that have begun go on with theirs.
+    pub fn equip(&self, kit: Kit) {
+        // Under the lock of what was made, so that nothing of the former kit is kept under the new one.
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kit.set(kit);
+        compiled.clear();
     }
 
     fn plan_of(&self, trigger: Arc<Revised<Trigger>>, pair: &Pair) -> Plan {
@@ -101,7 +110,7 @@ impl Roster {
         };
         let (bot, abilities) = match made {
             Ok(Made { bot, abilities }) => (Ok(bot), abilities),
-            Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
+            Err(reason) => (Err(reason), Arc::clone(&self.kit.get().standard)),
         };
         let answerer = trigger.bot.as_ref().map(ToString::to_string).unwrap_or_default();
         Plan { trigger, bot, answerer, abilities, contact: None, revisions, is_held: false }
@@ -121,7 +130,7 @@ impl Roster {
         let made = extension.map_err(|error| error.to_string());
         let (bot, abilities) = match made.and_then(|extension| self.made_for(answerer, pair, revisions, &extension)) {
             Ok(Made { bot, abilities }) => (Ok(bot), abilities),
-            Err(reason) => (Err(reason), Arc::clone(&self.kit.standard)),
+            Err(reason) => (Err(reason), Arc::clone(&self.kit.get().standard)),
         };
         let answerer = pair.bot.as_ref().map(|bot| bot.id.to_string()).unwrap_or_default();
         Plan { trigger, bot, answerer, abilities, contact, revisions, is_held }
@@ -131,7 +140,7 @@ impl Roster {
         if let Some(execute) = &extension.execute {
             let skillset = execute.skillset_id.parse().ok().and_then(|id| self.catalogue.skillset(&id));
             let skillset = skillset.ok_or_else(|| format!("the skillset {} does not exist", execute.skillset_id))?;
-            return bot::executor(&skillset, execute, &self.kit).map_err(|error| error.to_string());
+            return bot::executor(&skillset, execute, &self.kit.get()).map_err(|error| error.to_string());
         }
         let Some(bot) = &pair.bot else {
             return Err(match answerer {
@@ -143,7 +152,7 @@ impl Roster {
         if extension.is_empty() {
             return self.made(&bot.resource, revisions, skillset);
         }
-        let made = bot::extended(&bot.resource, skillset, extension, &self.kit);
+        let made = bot::extended(&bot.resource, skillset, extension, &self.kit.get());
         made.map_err(|error| format!("the bot {} cannot have these extensions: {error}", bot.id))
     }
 
@@ -156,7 +165,8 @@ impl Roster {
         if compiled.len() >= COMPILED_MAX {
             compiled.clear();
         }
-        let made = bot::make(bot, skillset, &self.kit).map_err(|error| format!("the bot {} has no usable definition: {error}", bot.id));
+        let made =
+            bot::make(bot, skillset, &self.kit.get()).map_err(|error| format!("the bot {} has no usable definition: {error}", bot.id));
         compiled.insert(key, made.clone());
         made
     }

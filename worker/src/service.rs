@@ -3,7 +3,7 @@
 //! A clean stop takes no more events, lets every running turn reach a step boundary, puts off what
 //! is held, gives the leases back, and flushes; what is left after the deadline is named.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use action::{Actions, TIMEOUT_MIN};
@@ -41,6 +41,7 @@ use crate::keeper::Keeper;
 use crate::pause;
 use crate::port::{Clock as _, Leases as _, Ports, Tasks};
 use crate::ready::{self, Looked};
+use crate::reread::Reread;
 use crate::role::{self, Role};
 use crate::roster::Roster;
 use crate::settings::Settings;
@@ -48,6 +49,8 @@ use crate::upkeep;
 
 /// How often a broker of the wrong version is looked for.
 const VERSION_EVERY: Duration = Duration::from_millis(250);
+/// How long the last flush may take.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Why a worker cannot start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +87,7 @@ pub struct Running {
     /// Cancelled once the intake has given back what it had not begun.
     intake_ended: CancellationToken,
     drain_deadline: Duration,
+    reread: Reread,
 }
 
 /// Starts a worker in the background; it stops once `shutdown` is cancelled.
@@ -105,14 +109,25 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     let leases = Arc::new(RedisLeases::new(Arc::clone(&redis), id.clone(), &tasks));
     let (catalogue, follow) = Catalogue::new(client.clone(), shutdown.clone());
     tasks.spawn(follow);
+    let prints = Mutex::new(settings.prints.clone());
     let settings = Settings { vault: settings.vault.over(catalogue.clone(), key.clone()), ..settings };
     let kit = kit(settings, egress.clone(), (&client, &config.telemetry))?;
+    let roster = Arc::new(Roster::new(catalogue.clone(), kit));
+    let reread = Reread {
+        config: config.clone(),
+        roster: Arc::clone(&roster),
+        catalogue: catalogue.clone(),
+        egress: egress.clone(),
+        client: client.clone(),
+        key: key.clone(),
+        prints,
+    };
     let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
     let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),
         leases: Arc::clone(&leases) as Arc<_>,
-        directory: Arc::new(Roster::new(catalogue.clone(), kit)),
+        directory: roster,
         ledger: Arc::new(RedisLedger::new(Arc::clone(&redis), Arc::new(SystemClock))),
         times: Arc::new(NatsTimes::new(client.clone(), catalogue.clone(), Arc::new(SystemClock))),
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
@@ -140,7 +155,8 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     role::card::start(&tasks, id.clone(), (Arc::clone(&redis), Arc::new(SystemClock)), shown, shutdown);
     tracing::info!(worker.id = %id, turns = config.turns, "the worker has started");
-    Ok(Running { id, desk, client, redis, catalogue, leases, offers, deliver_ended, intake_ended, drain_deadline: config.drain_deadline })
+    let drain_deadline = config.drain_deadline;
+    Ok(Running { id, desk, client, redis, catalogue, leases, offers, deliver_ended, intake_ended, drain_deadline, reread })
 }
 
 /// Starts what a worker does for turns and for what belongs to their time.
@@ -188,7 +204,7 @@ fn deliver(parts: Parts, config: outbox::config::Config, tasks: &Tasks, shutdown
 }
 
 /// What bots are made with.
-fn kit(settings: Settings, egress: Egress, (client, telemetry): (&Client, &Telemetry)) -> Result<Kit, Error> {
+pub(crate) fn kit(settings: Settings, egress: Egress, (client, telemetry): (&Client, &Telemetry)) -> Result<Kit, Error> {
     let jitter = Arc::new(Seeded::new(u64::from_be_bytes(backbone::chance::bytes())));
     let models = Providers::new(settings.providers, &egress, jitter);
     let models = models.map(|models| models.with_telemetry(telemetry));
@@ -224,6 +240,11 @@ impl Running {
         Arc::new(Looked { desk, client, redis, catalogue: self.catalogue.clone() })
     }
 
+    /// Reads its files again; what is at fault is logged, and then nothing changes.
+    pub fn reread(&self) {
+        self.reread.run();
+    }
+
     /// Waits for the shutdown and its end.
     pub async fn finished(self) -> Result<(), Error> {
         self.desk.shutdown.cancelled().await;
@@ -232,8 +253,9 @@ impl Running {
         let left = self.desk.drained(deadline).await;
         drop(tokio::time::timeout_at(deadline, self.deliver_ended.cancelled()).await);
         self.offers.cancel();
-        if let Err(error) = self.client.flush().await {
-            tracing::warn!(%error, "the last acks may not have reached the broker");
+        // Without a connection it would wait for one.
+        if !matches!(tokio::time::timeout(FLUSH_DEADLINE, self.client.flush()).await, Ok(Ok(()))) {
+            tracing::warn!("the last acks may not have reached the broker");
         }
         self.desk.end_tasks(deadline).await;
         // Only now, or a last heartbeat would put it back.

@@ -15,10 +15,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use self::entry::{NatsEntry, ProgramEntry, ProviderEntry, SearchEntry, SecretEntry, Secrets, SmtpEntry};
+use self::print::Prints;
 use crate::ability::message::Pattern;
 use crate::secret::Vault;
 
 pub mod entry;
+pub mod print;
 
 /// What a file says.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -64,6 +66,8 @@ pub struct Settings {
     pub subjects: Vec<Pattern>,
     /// What is not public and may be called all the same.
     pub egress_allow: Vec<Allow>,
+    /// What tells this reading of a file from another.
+    pub prints: Prints,
 }
 
 /// Why a file cannot be used.
@@ -99,7 +103,8 @@ impl Settings {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| fault(path.display().to_string(), error))?;
         let document: Document = serde_saphyr::from_str(&text).map_err(|error| fault(path.display().to_string(), error))?;
-        document.resolve(path.parent().unwrap_or_else(|| Path::new("")))
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
+        Ok(Self { prints: Prints::of(&text, base), ..document.resolve(base)? })
     }
 }
 
@@ -150,6 +155,7 @@ impl Document {
             programs,
             subjects: self.nats.allow,
             egress_allow: Vec::new(),
+            prints: Prints::default(),
         })
     }
 }

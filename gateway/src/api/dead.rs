@@ -306,7 +306,7 @@ async fn send(call: &Call, letter: Letter, key: Option<&Key>) -> Result<Receipt,
         call.door.directory.trigger(Some(session.trigger.as_str())).await?;
     }
     let message_id = match key {
-        Some(key) => format!("dead.{id}.{}", idempotency::message_id(&call.door.key, &session.trigger, key)),
+        Some(key) => format!("dead.{id}.{}", idempotency::message_id(&call.door.key.get(), &session.trigger, key)),
         None => letter::fresh_id(&content),
     };
     let subject = format!("dead.{id}");

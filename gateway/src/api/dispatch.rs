@@ -101,7 +101,7 @@ async fn admitted(
     let (caller, standings) = auth::admit(door, asked, &parts.headers).await?;
     let body = if rule.takes_body {
         is_json(&parts.headers)?;
-        reader.read(rule.bytes_max).await?
+        reader.read(&door.budget, rule.bytes_max).await?
     } else {
         Bytes::new()
     };

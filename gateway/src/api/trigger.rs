@@ -252,7 +252,7 @@ async fn invoke(call: Call) -> Result<Response, ApiError> {
     let minute = kind::now_ms(&call.door).await? / INVOKED_MS;
     // No key of a caller has an id of this form.
     let key = Key::parse(&format!("invoke/{minute}"))?;
-    let message_id = format!("invoked.{}", idempotency::message_id(&call.door.key, &trigger.id, &key));
+    let message_id = format!("invoked.{}", idempotency::message_id(&call.door.key.get(), &trigger.id, &key));
     let event = Event {
         payload: Bytes::from_static(br#"{"type":"invoke"}"#),
         content_type: Some("application/json".to_owned()),

@@ -5,11 +5,11 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use backbone::signals::Signals;
 use clap::Parser;
 use telemetry::logging::Logging;
 use telemetry::ops::{self, Ops};
 use telemetry::pipeline::{self, Pipeline, Service};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Parser)]
@@ -62,10 +62,8 @@ fn say(name: impl std::fmt::Display) -> std::io::Result<()> {
     out.flush()
 }
 
-async fn terminated() -> std::io::Result<()> {
-    signal(SignalKind::terminate())?.recv().await;
-    Ok(())
-}
+/// Why a node ended that was asked twice.
+const TWICE: &str = "asked a second time to end";
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -75,25 +73,41 @@ async fn main() -> anyhow::Result<ExitCode> {
         Arguments::Worker { mut config, fatal, telling } => {
             let pipeline = telling.start("cuepoint-worker")?;
             config.telemetry = pipeline.telemetry();
+            let mut signals = Signals::listen()?;
             let fatal = fatal.map(tests::fatal::Fatal::at);
             let wrap = |ports| if let Some(fatal) = &fatal { tests::fatal::wrap(ports, fatal) } else { ports };
             let running = worker::service::start_over(*config, shutdown.clone(), wrap).await?;
             let _ops = telling.listen(&pipeline, running.subject()).await?;
             say(&running.id)?;
-            terminated().await?;
+            let reread = async || {
+                pipeline.log().reread(&telling.logging);
+                running.reread();
+            };
+            signals.end(reread).await;
             shutdown.cancel();
-            running.finished().await?;
+            tokio::select! {
+                ended = running.finished() => ended?,
+                () = signals.end(async || {}) => anyhow::bail!(TWICE),
+            }
             pipeline.finish().await;
         }
         Arguments::Gateway { mut config, telling } => {
             let pipeline = telling.start("cuepoint-gateway")?;
             config.telemetry = pipeline.telemetry();
+            let mut signals = Signals::listen()?;
             let running = gateway::start(*config, shutdown.clone()).await?;
             let _ops = telling.listen(&pipeline, running.subject()).await?;
             say(running.address)?;
-            terminated().await?;
+            let reread = async || {
+                pipeline.log().reread(&telling.logging);
+                running.reread();
+            };
+            signals.end(reread).await;
             shutdown.cancel();
-            running.finished().await?;
+            tokio::select! {
+                ended = running.finished() => ended?,
+                () = signals.end(async || {}) => anyhow::bail!(TWICE),
+            }
             pipeline.finish().await;
         }
     }

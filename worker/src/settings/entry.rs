@@ -186,7 +186,7 @@ impl Source {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a settings file names the variable")]
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
