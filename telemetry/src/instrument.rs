@@ -60,8 +60,8 @@ impl Gauge {
                 ("cuepoint.sessions.runnable", "{session}", "Sessions whose events could be worked on now, of the whole deployment.")
             }
             Self::DeadLetters => ("cuepoint.dead_letters", "{letter}", "Events that were given up on or refused, of the whole deployment."),
-            Self::StreamBytes => ("cuepoint.stream.bytes", "By", "Bytes that a stream has."),
-            Self::StreamBytesMax => ("cuepoint.stream.bytes_max", "By", "Bytes that a stream may have."),
+            Self::StreamBytes => ("cuepoint.stream.size", "By", "Bytes that a stream has."),
+            Self::StreamBytesMax => ("cuepoint.stream.limit", "By", "Bytes that a stream may have."),
             Self::DeliveriesHeld => ("cuepoint.deliveries.held", "{delivery}", "Deliveries that wait in mailboxes."),
             Self::SessionsOwned => ("cuepoint.sessions.owned", "{session}", "Sessions that this worker owns."),
             Self::TurnsRunning => ("cuepoint.turns.running", "{turn}", "Turns that run."),

@@ -43,6 +43,7 @@ pub mod oracle;
 pub mod peer;
 pub mod pretender;
 pub mod proxy;
+pub mod receiver;
 pub mod resource;
 pub mod scratch;
 pub mod setup;

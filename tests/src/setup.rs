@@ -31,6 +31,7 @@ pub struct Setup {
     pub(crate) settings: Option<String>,
     pub(crate) fatal: Option<String>,
     pub(crate) retries: Vec<Duration>,
+    pub(crate) flags: Vec<String>,
 }
 
 impl Setup {
@@ -49,6 +50,7 @@ impl Setup {
             settings: None,
             fatal: None,
             retries: outbox::config::Config::default().retries,
+            flags: Vec::new(),
         }
     }
 
@@ -74,7 +76,13 @@ impl Setup {
         ];
         let counts = counts.into_iter().map(|(flag, count)| [flag.to_owned(), count.to_string()]);
         let times = times.into_iter().map(|(flag, time)| [flag.to_owned(), format!("{}ms", time.as_millis())]);
-        counts.chain(times).flatten().collect()
+        counts.chain(times).flatten().chain(self.flags.clone()).collect()
+    }
+
+    /// Further flags, of a process of its own.
+    #[must_use]
+    pub fn flags(self, flags: &[String]) -> Self {
+        Self { flags: [self.flags.as_slice(), flags].concat(), ..self }
     }
 
     /// In the process of the test.

@@ -252,6 +252,7 @@ impl System {
                 let retries = setup.retries.iter().map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",");
                 flags.extend(["--deployment-key-file".to_owned(), key.display().to_string(), "--deliver-retries".to_owned(), retries]);
                 flags.extend(settings.into_iter().flat_map(|file| ["--settings".to_owned(), file.display().to_string()]));
+                flags.extend(setup.flags);
                 flags.extend(setup.fatal.into_iter().flat_map(|point| ["--fatal".to_owned(), point]));
                 Node::child(&self.node, &flags).await
             }

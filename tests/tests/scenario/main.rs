@@ -46,6 +46,7 @@ mod secret;
 mod signature;
 mod socket;
 mod state;
+mod telemetry;
 mod threat;
 mod wait_for;
 mod world;
