@@ -115,6 +115,15 @@ pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epo
     Ok(epoch)
 }
 
+/// Makes the EVENTS stream of a new epoch as one before it was, for what is sent into it again.
+pub async fn begin_epoch(context: &Context, like: Config, second: u32) -> Result<Epoch, Error> {
+    let epoch = next_epoch(context, second).await?;
+    let name = subject::events_stream(epoch);
+    ensure_stream(context, Config { name: name.clone(), ..like }).await?;
+    ensure_consumer(context, name, workers(None)).await?;
+    Ok(epoch)
+}
+
 /// Takes a name that was never used: the epochs are counted in the bucket.
 async fn next_epoch(context: &Context, second: u32) -> Result<Epoch, Error> {
     let bucket = context.get_key_value(subject::RESOURCES).await.map_err(broker("open the bucket"))?;

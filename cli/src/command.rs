@@ -5,6 +5,7 @@
 //! - [`lint`], [`apply`] and [`export`]: configuration as files;
 //! - [`schema`]: what files may say, for editors;
 //! - [`setup`]: streams and consumer of a deployment;
+//! - [`backup`] and [`restore`]: a deployment in a directory, and back;
 //! - [`send`]: an event in;
 //! - [`follow`]: a conversation or an event as it goes on;
 //! - [`answer`]: what a call of a turn waits for;
@@ -18,6 +19,7 @@
 
 pub mod answer;
 pub mod apply;
+pub mod backup;
 pub mod cancel;
 pub mod dead;
 pub mod dev;
@@ -26,6 +28,7 @@ pub mod follow;
 pub mod lint;
 pub mod mcp_probe;
 pub mod reindex;
+pub mod restore;
 pub mod schema;
 pub mod send;
 pub mod session_token;
@@ -97,6 +100,9 @@ pub enum Error {
     /// The index was not made again.
     #[error(transparent)]
     Reindex(#[from] reindex::ReindexError),
+    /// A backup cannot be taken or given back.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::Error),
     /// No HTTP client can be set up.
     #[error("cannot set up an HTTP client")]
     Http {

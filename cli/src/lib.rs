@@ -5,6 +5,7 @@
 //! - [`config`]: triggers and bots as files;
 //! - [`secret`]: the secrets that they name;
 //! - [`apply`]: the broker's configuration made to match;
+//! - [`backup`]: a deployment in a directory, and back;
 //! - [`data`]: what one deployment on one machine keeps;
 //! - [`reach`]: where a command finds its deployment;
 //! - [`client`]: the HTTP API, as a caller outside uses it;
@@ -13,6 +14,7 @@
 //! - [`output`]: what commands print.
 
 pub mod apply;
+pub mod backup;
 pub mod client;
 mod clock;
 pub mod command;

@@ -39,6 +39,10 @@ enum Command {
     Schema,
     /// Makes the streams of a deployment, or compares those that are there.
     Setup(command::setup::Options),
+    /// Puts all streams of a deployment into a directory, while it goes on.
+    Backup(command::backup::Options),
+    /// Gives a backup back to a broker that has nothing of the deployment.
+    Restore(command::restore::Options),
     /// Sends an event over HTTP.
     Send(command::send::Options),
     /// Shows a conversation, or an event's turn, as it goes on.
@@ -147,6 +151,8 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Export(options) => command::export::run(&options).await,
             Command::Schema => command::schema::run(),
             Command::Setup(options) => command::setup::run(&options).await,
+            Command::Backup(options) => command::backup::run(&options).await,
+            Command::Restore(options) => command::restore::run(&options).await,
             Command::Send(options) => command::send::run(options).await,
             Command::Follow(options) => command::follow::run(options).await,
             Command::Answer(options) => command::answer::run(options).await,

@@ -5,8 +5,8 @@
 //! only. Past their bound further ones wait in the operating system's queue until one closes.
 //!
 //! A gateway that was told to end goes on to take connections for its drain delay, and asks each
-//! caller over HTTP/1 to close with its next answer. Then it takes no more, finishes the requests
-//! that it has, closes what is idle, and tells HTTP/2 callers to go away.
+//! caller over HTTP/1 to close with its next answer. Then it serves whoever waits in the queue already,
+//! takes no more, finishes the requests that it has, closes what is idle, and tells HTTP/2 callers to go away.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -45,6 +45,8 @@ const STREAMS_MAX: u32 = 256;
 const PROBE_EVERY: Duration = Duration::from_secs(20);
 /// How long a peer may take nothing of what is written to it.
 const WRITE_DEADLINE: Duration = Duration::from_secs(15);
+/// How many connections are still taken from the queue at the end: as many as fit into it.
+const LAST_MAX: usize = 1_024;
 /// The pause after a failed accept, such as for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
@@ -69,15 +71,20 @@ pub(crate) async fn run(listener: TcpListener, router: Router, terms: Terms, tra
     loop {
         let accepted = tokio::select! {
             biased;
-            () = terms.shutdown.cancelled() => return,
+            () = terms.shutdown.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let Some(((stream, from), place)) = accepted else { return };
+        let Some(((stream, from), place)) = accepted else { break };
         let connection = connection(stream, from, router.clone(), terms.clone());
         drop(tracker.spawn(async move {
             connection.await;
             drop(place);
         }));
+    }
+    // Whoever waits there has sent a request, and would see it cut off. There is no place to wait for: nobody comes any more.
+    for _ in 0..LAST_MAX {
+        let Ok(Ok((stream, from))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await else { break };
+        drop(tracker.spawn(connection(stream, from, router.clone(), terms.clone())));
     }
 }
 
@@ -101,8 +108,9 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, terms: 
     // The builder looks for the first bytes without any time-out. Readiness alone may be a false alarm.
     let mut first = [0];
     let first = tokio::select! {
-        () = terms.shutdown.cancelled() => return,
+        biased;
         first = tokio::time::timeout(terms.idle_time, stream.peek(&mut first)) => first,
+        () = terms.shutdown.cancelled() => return,
     };
     if !matches!(first, Ok(Ok(1..))) {
         return;
@@ -123,7 +131,9 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, terms: 
     http2.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX).keep_alive_interval(PROBE_EVERY);
     http2.max_header_list_size(HEADER_LIST_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(stream, TowerToHyperService::new(router)));
+    // In this order: a request that is there already is begun before the connection is told to end.
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         // Where not even a first head has come, there is nobody to be polite to.
         () = headless(&requests, terms.head_time) => return,

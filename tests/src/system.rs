@@ -206,6 +206,11 @@ impl System {
         bucket.delete(key).await.expect("a resource can be removed");
     }
 
+    /// Where NATS and Redis are, as commands are told.
+    pub fn servers_told(&self) -> [String; 4] {
+        ["--nats".to_owned(), self.nats_url.clone(), "--redis".to_owned(), self.redis.url().to_owned()]
+    }
+
     /// A proxy in front of the first nats-server.
     pub async fn nats_proxy(&self) -> Proxy {
         Proxy::to(self.nats.first().expect("a nats-server").port()).await

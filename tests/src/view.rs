@@ -75,6 +75,13 @@ impl View {
         }
     }
 
+    /// All messages of a stream: sequence, subject, and the bytes with their time.
+    pub async fn messages(&self, stream: &str) -> Vec<(u64, String, i64, bytes::Bytes)> {
+        let all = async || self.all(stream, ">").await;
+        let read = |stored: direct::Stored| (stored.seq, stored.subject, stored.at_ms, stored.body);
+        eventually("the stream can be read", READ_WITHIN, all).await.into_iter().map(read).collect()
+    }
+
     /// All records, in log order.
     pub async fn log(&self) -> Vec<Logged> {
         eventually("the log can be read", READ_WITHIN, async || self.try_log().await).await

@@ -100,6 +100,29 @@ async fn waits_followers_and_uploads_end_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_in_the_queue_is_served_before_the_gateway_ends() {
+    let setup = Setup::child().bounds(|bounds| bounds.connections = 2);
+    let mut system = system().with(trigger("orders")).workers(1, &Setup::here()).gateways(1, &setup).start().await;
+    // One place is the harness's own, the other this one's; whoever comes now waits outside.
+    let idle = TcpStream::connect(&system.gateway(0).name).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut outside = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(&system.gateway(0).name).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        outside.push(stream);
+    }
+    system.gateway(0).terminate();
+    for mut stream in outside {
+        let answer = rest(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.to_lowercase().contains("connection: close"), "{answer}");
+    }
+    drop(idle);
+    assert!(system.gateway(0).exited().await.success());
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_does_not_end_is_told_so_before_the_gateway_is_gone() {
     let setup = Setup::child().drain(Duration::ZERO, Duration::from_secs(3));
     let mut system = system().with(trigger("orders")).workers(1, &Setup::here()).gateways(1, &setup).start().await;

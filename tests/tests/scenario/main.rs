@@ -10,6 +10,7 @@
 
 mod access;
 mod agent;
+mod backup;
 mod busy;
 mod cancel;
 mod cluster;
