@@ -181,7 +181,7 @@ async fn whoever_runs_it_sees_how_it_is_and_what_it_does() {
     for line in [
         r#"cuepoint_accept_duration_seconds_count{cuepoint_outcome="accepted"} 20"#,
         "cuepoint_publishes_in_flight 0",
-        r#"cuepoint_accepts_shed_total 0"#,
+        "cuepoint_accepts_shed_total 0",
         "cuepoint_dead_letters 0",
     ] {
         assert!(text.contains(line), "{line} in {text}");
