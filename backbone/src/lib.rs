@@ -2,6 +2,7 @@
 //!
 //! In reading order:
 //! - [`config`]: addresses and credentials;
+//! - [`tls`]: files that say who a process is and whom it believes;
 //! - [`nats`]: the connection, with bounds of our own;
 //! - [`topology`]: streams, consumer and bucket: created once, compared ever after;
 //! - [`publish`]: one confirmed publish, and what a refusal means;
@@ -37,4 +38,5 @@ pub mod redis;
 pub mod seal;
 pub mod shared;
 pub mod signals;
+pub mod tls;
 pub mod topology;

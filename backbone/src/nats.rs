@@ -4,13 +4,13 @@
 //! back within a quarter of a second, and every caller sets its own deadline.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions};
+use secrecy::ExposeSecret as _;
 
-use crate::config;
+use crate::{config, tls};
 
 /// Longest pause between two attempts to connect.
 const RECONNECT_MAX: Duration = Duration::from_millis(250);
@@ -26,14 +26,12 @@ pub enum Error {
     /// The address cannot be used.
     #[error("cannot use the address of NATS")]
     Connect(#[from] async_nats::ConnectError),
-    /// The credentials file cannot be read.
-    #[error("cannot read the NATS credentials {path}")]
-    Creds {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A setting or its file cannot be used.
+    #[error(transparent)]
+    Setting(#[from] tls::Fault),
+    /// The credentials cannot be used.
+    #[error("the credentials for NATS cannot be used")]
+    Creds(#[from] io::Error),
     /// The server is too old: it would lose messages, or let a stale writer through.
     #[error("nats-server {found} is too old: at least 2.12 is needed")]
     TooOld {
@@ -44,11 +42,7 @@ pub enum Error {
 
 /// Connects, or keeps trying in the background; fails only where trying again cannot help.
 pub async fn connect(config: &config::Nats, name: &str) -> Result<Client, Error> {
-    let mut options = ConnectOptions::new();
-    if let Some(path) = &config.creds {
-        let text = tokio::fs::read_to_string(path).await.map_err(|source| Error::Creds { path: path.clone(), source })?;
-        options = ConnectOptions::with_credentials(&text).map_err(|source| Error::Creds { path: path.clone(), source })?;
-    }
+    let options = authenticated(config)?;
     let addresses: Vec<&str> = config.url.split(',').map(str::trim).collect();
     let client = options
         .name(name)
@@ -60,6 +54,33 @@ pub async fn connect(config: &config::Nats, name: &str) -> Result<Client, Error>
         .connect(addresses)
         .await?;
     Ok(client)
+}
+
+/// What says who this process is, and whom it believes.
+fn authenticated(config: &config::Nats) -> Result<ConnectOptions, Error> {
+    let credentials = config.credentials()?;
+    let mut options = ConnectOptions::new();
+    if let Some(text) = credentials.creds {
+        options = ConnectOptions::with_credentials(text.expose_secret())?;
+    }
+    if let Some(seed) = credentials.nkey {
+        options = options.nkey(seed.expose_secret().to_owned());
+    }
+    let access = &config.access;
+    if let Some(prefix) = &access.inbox {
+        options = options.custom_inbox_prefix(prefix);
+    }
+    if config.url.contains("tls://") || access.files().first().is_some() {
+        tls::provide();
+        options = options.require_tls(true);
+    }
+    if let Some(path) = &access.ca {
+        options = options.add_root_certificates(path.clone());
+    }
+    if let (Some(cert), Some(key)) = (&access.cert, &access.key) {
+        options = options.add_client_certificate(cert.clone(), key.clone());
+    }
+    Ok(options)
 }
 
 /// Whether the connection stands right now.

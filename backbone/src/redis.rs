@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use proto::limit::REDIS_DEADLINE;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
+use redis::{ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind};
 
-use crate::config;
+use crate::{config, tls};
 
 /// Redis did not answer, or not usefully; what was asked may still happen.
 #[derive(Debug, thiserror::Error)]
@@ -25,25 +25,34 @@ pub enum Silent {
 /// A shared connection that heals itself.
 #[derive(Debug)]
 pub struct Redis {
-    client: Client,
+    config: config::Redis,
     manager: Mutex<ConnectionManager>,
 }
 
-fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
-    let config = ConnectionManagerConfig::new()
+/// Why no connection can be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting or its file cannot be used.
+    #[error(transparent)]
+    Setting(#[from] tls::Fault),
+    /// The library refuses.
+    #[error("cannot use the address of Redis")]
+    Address(#[from] RedisError),
+}
+
+fn manager(config: &config::Redis) -> Result<ConnectionManager, Error> {
+    let settings = ConnectionManagerConfig::new()
         .set_number_of_retries(1)
         .set_max_delay(std::time::Duration::from_millis(100))
         .set_connection_timeout(Some(REDIS_DEADLINE))
         .set_response_timeout(Some(REDIS_DEADLINE));
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+    Ok(ConnectionManager::new_lazy_with_config(config.client()?, settings)?)
 }
 
 impl Redis {
-    /// Prepares a connection; fails only on an address that cannot be used.
-    pub fn new(config: &config::Redis) -> Result<Self, RedisError> {
-        let client = Client::open(config.url.as_str())?;
-        let manager = Mutex::new(manager(&client)?);
-        Ok(Self { client, manager })
+    /// Prepares a connection; fails only on an address or a file that cannot be used.
+    pub fn new(config: &config::Redis) -> Result<Self, Error> {
+        Ok(Self { manager: Mutex::new(manager(config)?), config: config.clone() })
     }
 
     /// Runs a pipeline.
@@ -66,13 +75,15 @@ impl Redis {
         self.run(&pipeline).await
     }
 
-    /// After a failover the old connection stays up and answers with errors: it must be made anew.
+    /// After a failover the old connection stays up and answers with errors: it must be made anew. So must one whose
+    /// password or certificate was changed; the files are read again.
     fn heal(&self, error: &RedisError) {
-        let demoted = matches!(
+        let is_stale = matches!(
             error.kind(),
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading)
+                | ErrorKind::AuthenticationFailed
         );
-        if demoted && let Ok(fresh) = manager(&self.client) {
+        if is_stale && let Ok(fresh) = manager(&self.config) {
             *self.manager.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
         }
     }

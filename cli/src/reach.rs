@@ -56,9 +56,9 @@ pub struct Broker {
     /// Address of NATS; otherwise that of the running `cuepoint dev`.
     #[arg(long = "nats", env = "CUEPOINT_NATS", value_name = "URL", hide_env_values = true, global = true)]
     url: Option<String>,
-    /// Credentials file for NATS (JWT and nkey seed).
-    #[arg(long = "nats-creds", env = "CUEPOINT_NATS_CREDS", value_name = "FILE", global = true)]
-    creds: Option<PathBuf>,
+    /// Who the command is to it.
+    #[command(flatten)]
+    access: config::NatsAccess,
     /// The deployment on this machine.
     #[command(flatten)]
     pub at: At,
@@ -68,7 +68,7 @@ impl Broker {
     /// Connects, and makes sure that somebody answers who is recent enough.
     pub async fn connect(&self) -> Result<async_nats::Client, Error> {
         let url = self.url.clone().or_else(|| Some(self.at.data().serving()?.nats)).unwrap_or_else(|| NATS.to_owned());
-        let client = nats::connect(&config::Nats { url: url.clone(), creds: self.creds.clone() }, "cuepoint").await?;
+        let client = nats::connect(&config::Nats { url: url.clone(), access: self.access.clone() }, "cuepoint").await?;
         let since = Instant::now();
         while since.elapsed() < CONNECT_DEADLINE {
             if nats::is_connected(&client) {

@@ -220,6 +220,8 @@ impl Config {
         if self.trace_url.as_ref().is_some_and(|url| !is_link(url)) {
             faults.push("--trace-url must be an http or https address with {traceId} in it".to_owned());
         }
+        faults.extend(self.nats.validate().err().map(|fault| fault.to_string()));
+        faults.extend(self.redis.validate().err().map(|fault| fault.to_string()));
         faults.extend(self.deployment_key().err());
         if self.master_key_file.is_some() {
             faults.extend(self.master_key().err());

@@ -65,7 +65,7 @@ pub enum Error {
     Nats(#[from] nats::Error),
     /// The address of Redis cannot be used.
     #[error("the address of Redis cannot be used")]
-    Redis(#[source] redis::RedisError),
+    Redis(#[source] backbone::redis::Error),
     /// Requests were still running when the time for stopping was over.
     #[error("{left} tasks had not finished after {after:?}")]
     Unfinished {

@@ -117,7 +117,7 @@ impl Builder {
         let redis = redis.expect("redis-server starts");
         let urls: Vec<String> = nats.iter().map(Server::url).collect();
         let url = urls.join(",");
-        let client = nats::connect(&config::Nats { url: url.clone(), creds: None }, "tests").await.expect("NATS can be connected to");
+        let client = nats::connect(&config::Nats::at(url.clone()), "tests").await.expect("NATS can be connected to");
         let view = View::new(client, redis::Client::open(redis.url()).expect("the address of Redis"));
         scratch.write("key", DEPLOYMENT_KEY);
         scratch.write("token", API_TOKEN);
@@ -222,8 +222,8 @@ impl System {
     }
 
     fn servers(&self, setup: &Setup) -> (config::Nats, config::Redis) {
-        let nats = config::Nats { url: setup.nats.clone().unwrap_or_else(|| self.nats_url.clone()), creds: None };
-        (nats, config::Redis { url: setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned()) })
+        let nats = config::Nats::at(setup.nats.clone().unwrap_or_else(|| self.nats_url.clone()));
+        (nats, config::Redis::at(setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned())))
     }
 
     /// Starts a worker; its index.

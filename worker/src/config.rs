@@ -94,6 +94,8 @@ impl Config {
         if self.drain_deadline.is_zero() {
             faults.push("--drain-deadline must be longer than 0s".to_owned());
         }
+        faults.extend(self.nats.validate().err().map(|fault| fault.to_string()));
+        faults.extend(self.redis.validate().err().map(|fault| fault.to_string()));
         faults.extend(self.keys.master().err().map(|error| error.to_string()));
         faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }

@@ -63,7 +63,7 @@ pub enum Error {
     Nats(#[from] nats::Error),
     /// The address of Redis cannot be used.
     #[error("cannot use the address of Redis")]
-    Redis(#[source] redis::RedisError),
+    Redis(#[source] backbone::redis::Error),
     /// Abilities cannot be set up.
     #[error("cannot set up outgoing calls")]
     Abilities(#[source] reqwest::Error),

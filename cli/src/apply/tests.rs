@@ -33,7 +33,7 @@ fn manner(name: &str, now_ms: i64) -> Manner {
 async fn broker() -> (Server, Context, std::path::PathBuf) {
     let directory = std::env::temp_dir().join(format!("cuepoint-{:016x}", u64::from_le_bytes(backbone::chance::bytes())));
     let server = Options::nats(&directory).start().await.unwrap();
-    let client = nats::connect(&config::Nats { url: server.url(), creds: None }, "test").await.unwrap();
+    let client = nats::connect(&config::Nats::at(server.url()), "test").await.unwrap();
     let context = topology::context(&client);
     topology::ensure(&context, &Sizes::default(), 1).await.unwrap();
     (server, context, directory)

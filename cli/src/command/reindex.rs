@@ -31,6 +31,9 @@ pub struct Options {
     /// Address of Redis; otherwise that of the running `cuepoint dev`.
     #[arg(long = "redis", env = "CUEPOINT_REDIS", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
+    /// Who the command is to it.
+    #[command(flatten)]
+    access: config::RedisAccess,
     /// How long to wait for the index; it goes on being made after that.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10m")]
     timeout: Duration,
@@ -41,7 +44,7 @@ pub struct Options {
 pub enum ReindexError {
     /// The address of Redis cannot be used.
     #[error("the address of Redis cannot be used")]
-    Address(#[source] redis::RedisError),
+    Address(#[source] backbone::redis::Error),
     /// Redis is away.
     #[error("the index cannot be reached")]
     Away(#[from] backbone::redis::Silent),
@@ -64,7 +67,8 @@ pub enum ReindexError {
 pub async fn run(options: &Options) -> Result<(), Error> {
     let client = options.broker.connect().await?;
     let url = options.redis.clone().or_else(|| Some(options.broker.at.data().serving()?.redis));
-    let config = config::Redis { url: url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned()) };
+    let url = url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
+    let config = config::Redis { url, access: options.access.clone() };
     let store = Store::new(Arc::new(Redis::new(&config).map_err(ReindexError::Address)?));
     let goal = rebuild::progress(&client, &store).await.map_err(ReindexError::Log)?.last;
     rebuild::drop_present(&store).await.map_err(ReindexError::Away)?;

@@ -36,13 +36,13 @@ async fn router() -> Router {
 }
 
 async fn client() -> async_nats::Client {
-    let nats = backbone::config::Nats { url: "nats://127.0.0.1:1".into(), creds: None };
+    let nats = backbone::config::Nats::at("nats://127.0.0.1:1");
     backbone::nats::connect(&nats, "test").await.unwrap()
 }
 
 fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) -> Door {
     let key = DeploymentKey::parse(&[1; 16]).unwrap();
-    let redis = Arc::new(Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap());
+    let redis = Arc::new(Redis::new(&backbone::config::Redis::at("redis://127.0.0.1:1")).unwrap());
     Door {
         context: topology::context(&client),
         client,

@@ -142,7 +142,7 @@ mod tests {
     use super::{Proof, Seen, claim, release};
 
     fn away() -> Redis {
-        Redis::new(&backbone::config::Redis { url: "redis://127.0.0.1:1".into() }).unwrap()
+        Redis::new(&backbone::config::Redis::at("redis://127.0.0.1:1")).unwrap()
     }
 
     #[tokio::test]

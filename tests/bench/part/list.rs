@@ -28,7 +28,7 @@ pub(super) const DEADLINE: Duration = Duration::from_mins(5);
 pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::open(0).await?;
     fill(&stage).await?;
-    let redis = Arc::new(Redis::new(&config::Redis { url: stage.redis.url() })?);
+    let redis = Arc::new(Redis::new(&config::Redis::at(stage.redis.url()))?);
     let store = Store::new(Arc::clone(&redis));
     let (before, since) = (used(&redis).await?, Instant::now());
     let indexer = stage.indexer()?;

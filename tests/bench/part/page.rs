@@ -25,7 +25,7 @@ const EVENTS: usize = 20;
 
 pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::open(0).await?;
-    let redis = Arc::new(Redis::new(&config::Redis { url: stage.redis.url() })?);
+    let redis = Arc::new(Redis::new(&config::Redis::at(stage.redis.url()))?);
     list::fill(&stage).await?;
     let indexer = stage.indexer()?;
     list::indexed(&stage, &Store::new(redis)).await?;

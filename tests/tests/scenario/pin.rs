@@ -111,14 +111,14 @@ async fn a_delivery_that_was_put_off_can_still_be_acked_and_shows_its_subject() 
 async fn a_broker_that_is_too_old_is_refused_by_both() {
     let mut system = small().with(trigger("orders")).start().await;
     let old = Pretender::of("2.9.10").await;
-    let address = config::Nats { url: old.url(), creds: None };
+    let address = config::Nats::at(old.url());
     let client = nats::connect(&address, "tests").await.unwrap();
     let connected = async || nats::is_connected(&client).then_some(());
     eventually("it connects", SOON, connected).await;
     assert_eq!(nats::check_version(&client).unwrap_err().to_string(), "nats-server 2.9.10 is too old: at least 2.12 is needed");
 
     let key = system.scratch.write("another-key", "a-deployment-key-of-tests");
-    let redis = config::Redis { url: system.redis.url().to_owned() };
+    let redis = config::Redis::at(system.redis.url());
     let config = gateway::Config { pages: false, ..gateway::Config::new(address, redis, key) };
     let refused = gateway::start(config, CancellationToken::new()).await.expect_err("the gateway does not start");
     assert!(refused.to_string().contains("too old"), "{refused}");

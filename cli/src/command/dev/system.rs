@@ -48,8 +48,8 @@ impl System {
     /// Starts servers, streams, configuration, gateway and worker.
     pub(super) async fn start(options: &Options, document: &Document, wanted: &[Wanted], data: Data) -> Result<Self, Error> {
         let (nats, redis) = servers(options, &data).await?;
-        let nats_config = config::Nats { url: nats.url(), creds: None };
-        let redis_config = config::Redis { url: redis.url() };
+        let nats_config = config::Nats::at(nats.url());
+        let redis_config = config::Redis::at(redis.url());
         let keys = config::Keys { master_key_file: None, deployment_key_file: Some(data.deployment_key_file()?) };
         let key = keys.master()?.ok_or(KeyError::Count)?;
         let name = document::name(Path::new(&document.file));
