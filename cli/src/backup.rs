@@ -95,7 +95,7 @@ pub enum Error {
     Topology(#[from] topology::Error),
     /// Redis cannot be used.
     #[error("the address of Redis cannot be used")]
-    Address(#[source] redis::RedisError),
+    Address(#[source] backbone::redis::Error),
     /// Redis does not answer.
     #[error("Redis cannot be reached, which must forget what was lost")]
     Redis(#[from] backbone::redis::Silent),

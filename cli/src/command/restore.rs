@@ -22,12 +22,16 @@ pub struct Options {
     /// Address of Redis, which is made to forget what was lost; otherwise that of the running `cuepoint dev`.
     #[arg(long = "redis", env = "CUEPOINT_REDIS", value_name = "URL", hide_env_values = true)]
     redis: Option<String>,
+    /// Who the command is to it.
+    #[command(flatten)]
+    access: config::RedisAccess,
 }
 
 /// Gives a backup back.
 pub async fn run(options: &Options) -> Result<(), Error> {
     let url = options.redis.clone().or_else(|| Some(options.broker.at.data().serving()?.redis));
-    let config = config::Redis { url: url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned()) };
+    let url = url.unwrap_or_else(|| "redis://127.0.0.1:6379".to_owned());
+    let config = config::Redis { url, access: options.access.clone() };
     let redis = Redis::new(&config).map_err(backup::Error::Address)?;
     redis.ping().await.map_err(backup::Error::Redis)?;
     let client = options.broker.connect().await?;

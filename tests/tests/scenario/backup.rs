@@ -252,7 +252,7 @@ async fn a_backup_that_is_taken_under_load_from_a_cluster_has_each_event_once() 
 }
 
 fn redis(system: &System) -> backbone::redis::Redis {
-    backbone::redis::Redis::new(&backbone::config::Redis { url: system.redis.url().to_owned() }).unwrap()
+    backbone::redis::Redis::new(&backbone::config::Redis::at(system.redis.url())).unwrap()
 }
 
 /// What was said in each turn that has ended.
