@@ -35,6 +35,7 @@ mod overview;
 mod peer;
 mod phantom;
 mod pin;
+mod publisher;
 mod rate;
 mod redis;
 mod refusal;
