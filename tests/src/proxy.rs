@@ -9,8 +9,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::eventually::eventually;
+
 /// How much is passed on at a time, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// How long connections may take to close.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What happens to the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,14 @@ impl Proxy {
     /// Closes all connections, and every new one.
     pub fn cut(&self) {
         self.mode.send_replace(Mode::Cut);
+    }
+
+    /// Closes all connections that there are, with what is on its way, and lets new ones pass.
+    pub async fn sever(&self) {
+        self.cut();
+        // Whoever accepts looks at the mode too.
+        eventually("all connections are closed", CLOSED_WITHIN, async || (self.mode.receiver_count() == 1).then_some(())).await;
+        self.restore();
     }
 
     /// Keeps connections open and passes nothing on.

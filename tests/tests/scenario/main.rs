@@ -36,6 +36,7 @@ mod overview;
 mod peer;
 mod phantom;
 mod pin;
+mod publisher;
 mod rate;
 mod redis;
 mod refusal;
