@@ -10,16 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::kv::Operation;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use proto::id::{BotId, SecretId, SkillsetId, TokenId, TriggerId};
 use proto::resource::{ApiToken, Bot, Resource, Secret, SecretDigest, Skillset, Trigger};
 use proto::subject;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::topology;
+use crate::bucket::{self, Follower};
 
 mod index;
 
@@ -224,28 +222,26 @@ async fn follow(client: Client, publish: watch::Sender<Option<Arc<Snapshot>>>, s
     }
 }
 
-async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapshot>>>) -> Result<(), async_nats::Error> {
-    let bucket = topology::context(client).get_key_value(subject::RESOURCES).await?;
-    let is_empty = bucket.status().await?.values() == 0;
-    let mut entries = bucket.watch_with_history(">").await?;
+async fn follow_once(client: &Client, publish: &watch::Sender<Option<Arc<Snapshot>>>) -> Result<(), bucket::Error> {
+    let mut bucket = Follower::open(client, subject::RESOURCES, ">").await?;
     let mut snapshot = Snapshot::default();
-    let mut is_current = is_empty;
-    if is_empty {
+    if bucket.is_current() {
         publish.send_replace(Some(Arc::default()));
     }
-    while let Some(entry) = entries.next().await {
-        let entry = entry?;
-        snapshot.revision = entry.revision;
-        match entry.operation {
-            Operation::Put => put(&mut snapshot, publish, &entry.key, entry.revision, entry.value),
-            Operation::Delete | Operation::Purge => snapshot.remove(&entry.key),
+    loop {
+        let entries = bucket.next().await?;
+        let is_news = !entries.is_empty();
+        for entry in entries {
+            snapshot.revision = entry.revision;
+            match entry.value {
+                Some(value) => put(&mut snapshot, publish, &entry.key, entry.revision, value),
+                None => snapshot.remove(&entry.key),
+            }
         }
-        is_current |= entry.delta == 0;
-        if is_current {
+        if is_news && bucket.is_current() {
             publish.send_replace(Some(Arc::new(snapshot.clone())));
         }
     }
-    Ok(())
 }
 
 fn put(snapshot: &mut Snapshot, publish: &watch::Sender<Option<Arc<Snapshot>>>, key: &str, revision: u64, value: Bytes) {

@@ -14,6 +14,7 @@
 //! - [`receipt`]: the status of an event, from the streams alone;
 //! - [`alarm`]: the timers of schedules;
 //! - [`later`]: single events that come later;
+//! - [`bucket`]: a bucket, followed without a consumer;
 //! - [`catalogue`]: the validated configuration in memory, last good wins;
 //! - [`redis`]: the connection to Redis, every call bounded;
 //! - [`chance`]: random bytes from the operating system;
@@ -22,6 +23,7 @@
 //! - [`signals`]: what the operating system asks a running service to do.
 
 pub mod alarm;
+pub mod bucket;
 pub mod catalogue;
 pub mod chance;
 pub mod config;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::kv::{Operation, Store};
+use async_nats::jetstream::kv::Store;
+use backbone::bucket::{self, Follower};
 use backbone::topology;
-use futures_util::StreamExt as _;
 use proto::id::{DestinationId, TriggerId};
 use proto::subject;
 use serde::{Deserialize, Serialize};
@@ -83,25 +83,29 @@ impl Stopped {
     }
 }
 
-async fn follow(client: &async_nats::Client, publish: &watch::Sender<Option<Set>>) -> Result<(), async_nats::Error> {
-    let bucket = bucket(&topology::context(client)).await?;
+async fn follow(client: &async_nats::Client, publish: &watch::Sender<Option<Set>>) -> Result<(), bucket::Error> {
+    let mut bucket = Follower::open(client, subject::RESOURCES, &format!("{GROUP}.>")).await?;
     let mut set = HashSet::new();
-    // Whatever is marked is among the keys now, or is heard of below: the watch begins first.
-    let mut entries = bucket.watch_with_history(format!("{GROUP}.>")).await?;
-    let mut keys = bucket.keys().await?;
-    while let Some(key) = keys.next().await {
-        set.extend(Some(key?).filter(|key| key.starts_with(GROUP)));
+    if bucket.is_current() {
+        publish.send_replace(Some(Arc::default()));
     }
-    publish.send_replace(Some(Arc::new(set.clone())));
-    while let Some(entry) = entries.next().await {
-        let entry = entry?;
-        match entry.operation {
-            Operation::Put => set.insert(entry.key),
-            Operation::Delete | Operation::Purge => set.remove(&entry.key),
-        };
-        publish.send_replace(Some(Arc::new(set.clone())));
+    loop {
+        for entry in bucket.next().await? {
+            match entry.value {
+                Some(_) => set.insert(entry.key),
+                None => set.remove(&entry.key),
+            };
+        }
+        if bucket.is_current() {
+            publish.send_if_modified(|told| {
+                let is_news = told.as_deref() != Some(&set);
+                if is_news {
+                    *told = Some(Arc::new(set.clone()));
+                }
+                is_news
+            });
+        }
     }
-    Ok(())
 }
 
 /// Marks a destination.
