@@ -89,7 +89,7 @@ async fn a_caller_waits_as_long_as_it_said_and_no_longer() {
     let answer = system.call("slow").text("hi").query("wait=0.2").send().await.ok();
     assert!(["queued", "running"].contains(&answer.str("/status")), "{}", answer.body);
     let bare = system.call("slow").text("hi").send().await.ok();
-    assert_eq!(bare.body, json!({ "id": bare.str("/id"), "session": bare.str("/session") }));
+    assert_eq!(bare.body, json!({ "id": bare.str("/id"), "session": bare.str("/session"), "durability": "written" }));
     let answer = system.call("slow").text("hi").query("wait=10").send().await.ok();
     assert_eq!(answer.str("/status"), "completed");
     system.finish().await;

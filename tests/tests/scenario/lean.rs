@@ -80,10 +80,13 @@ async fn an_event_without_a_limit_or_a_key_reads_nothing() {
     system.call("orders").said("s", "last").key("k").send().await.receipt();
     let looked_up = commands.done(&system, "a key").await;
     assert!(looked_up.iter().any(|command| !command.contains(FIGURES)), "a key is looked up, so commands are seen: {looked_up:?}");
-    assert_eq!(reads.load(Ordering::Relaxed), 0, "reads of streams and buckets");
+    // The configuration is followed by reads now and then, whatever comes in between: of the gateway, not of an event.
+    let followed = reads.load(Ordering::Relaxed);
+    let bound = 2 + usize::try_from(began.elapsed().as_secs()).unwrap();
+    assert!(followed <= bound, "{followed} reads of streams and buckets in {:?}", began.elapsed());
     let receipt = system.call("orders").said("s", "read").send().await.receipt();
     assert_eq!(system.fetch(&receipt).send().await.ok().str("/status"), "queued");
-    assert!(reads.load(Ordering::Relaxed) > 0, "a fetch reads, so reads are counted");
+    assert!(reads.load(Ordering::Relaxed) > followed, "a fetch reads, so reads are counted");
     listening.abort_all();
     system.start_worker(Setup::here()).await;
     system.settled(crate::SOON * 3).await;
