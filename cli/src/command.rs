@@ -22,6 +22,7 @@ pub mod apply;
 pub mod backup;
 pub mod cancel;
 pub mod dead;
+#[cfg(feature = "dev")]
 pub mod dev;
 pub mod export;
 pub mod follow;
@@ -113,6 +114,7 @@ pub enum Error {
     #[error(transparent)]
     Mcp(#[from] mcp::error::Error),
     /// The whole system does not run.
+    #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] dev::Error),
     /// The operating system refused.
@@ -142,6 +144,7 @@ impl Error {
     fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_) | Self::Document(_) | Self::Secret(secret::Error::Faults(Faults { .. })) => true,
+            #[cfg(feature = "dev")]
             Self::Dev(error) => error.is_usage(),
             _ => false,
         }
