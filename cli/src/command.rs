@@ -4,6 +4,7 @@
 //! - [`dev`]: a whole system in one process;
 //! - [`lint`], [`apply`] and [`export`]: configuration as files;
 //! - [`schema`]: what files may say, for editors;
+//! - [`nats_config`]: keys, accounts and certificates of a deployment;
 //! - [`setup`]: streams and consumer of a deployment;
 //! - [`backup`] and [`restore`]: a deployment in a directory, and back;
 //! - [`send`]: an event in;
@@ -28,6 +29,7 @@ pub mod export;
 pub mod follow;
 pub mod lint;
 pub mod mcp_probe;
+pub mod nats_config;
 pub mod reindex;
 pub mod restore;
 pub mod schema;
@@ -41,7 +43,7 @@ use std::process::ExitCode;
 
 use crate::config::document;
 use crate::config::fault::Faults;
-use crate::{apply as applying, client, data, output, reach, secret};
+use crate::{apply as applying, client, data, output, reach, secret, security};
 
 /// Exit code for a command line or a configuration that cannot be used (`EX_USAGE` of sysexits.h).
 pub const USAGE: u8 = 64;
@@ -70,6 +72,9 @@ pub enum Error {
     /// The configuration cannot be made to match.
     #[error(transparent)]
     Apply(#[from] applying::Error),
+    /// The files of the servers' security cannot be made.
+    #[error(transparent)]
+    Security(#[from] security::Error),
     /// A master key cannot be used.
     #[error(transparent)]
     Key(#[from] backbone::seal::KeyError),
@@ -143,7 +148,10 @@ impl Error {
     /// Whether the fault lies in what the user wrote.
     fn is_usage(&self) -> bool {
         match self {
-            Self::Usage(_) | Self::Document(_) | Self::Secret(secret::Error::Faults(Faults { .. })) => true,
+            Self::Usage(_)
+            | Self::Security(security::Error::Unknown(_) | security::Error::Subject(_))
+            | Self::Document(_)
+            | Self::Secret(secret::Error::Faults(Faults { .. })) => true,
             #[cfg(feature = "dev")]
             Self::Dev(error) => error.is_usage(),
             _ => false,

@@ -6,6 +6,7 @@
 //! - [`secret`]: the secrets that they name;
 //! - [`apply`]: the broker's configuration made to match;
 //! - [`backup`]: a deployment in a directory, and back;
+//! - [`security`]: keys, accounts and certificates of the servers;
 //! - [`data`]: what one deployment on one machine keeps;
 //! - [`reach`]: where a command finds its deployment;
 //! - [`client`]: the HTTP API, as a caller outside uses it;
@@ -23,4 +24,5 @@ pub mod data;
 pub mod output;
 pub mod reach;
 pub mod secret;
+pub mod security;
 pub mod server;

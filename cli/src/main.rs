@@ -38,6 +38,8 @@ enum Command {
     Export(command::export::Options),
     /// Prints the JSON Schema of configuration files, for editors.
     Schema,
+    /// Makes keys, accounts, permissions and certificates for the servers of a deployment.
+    NatsConfig(command::nats_config::Options),
     /// Makes the streams of a deployment, or compares those that are there.
     Setup(command::setup::Options),
     /// Puts all streams of a deployment into a directory, while it goes on.
@@ -163,6 +165,7 @@ async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), 
             Command::Apply(options) => command::apply::run(&options).await,
             Command::Export(options) => command::export::run(&options).await,
             Command::Schema => command::schema::run(),
+            Command::NatsConfig(options) => command::nats_config::run(&options),
             Command::Setup(options) => command::setup::run(&options).await,
             Command::Backup(options) => command::backup::run(&options).await,
             Command::Restore(options) => command::restore::run(&options).await,

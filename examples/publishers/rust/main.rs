@@ -3,10 +3,12 @@
 //! Nothing of it is Cuepoint's: anyhow, async-nats, base64, clap, futures-util, hmac, prost, `serde_json`,
 //! sha2 and tokio are all that a program of your own needs.
 //!
-//!     cargo build --package tests --bin publisher
-//!     publisher token order-42
-//!     publisher publish --trigger orders --job 42 --key my.key --session order-42 --text 'Where is order 42?'
-//!     publisher follow RECEIPT
+//! ```text
+//! cargo build --package tests --bin publisher
+//! publisher token order-42
+//! publisher publish --trigger orders --job 42 --key my.key --session order-42 --text 'Where is order 42?'
+//! publisher follow RECEIPT
+//! ```
 
 mod event;
 mod record;
