@@ -34,7 +34,7 @@ bases_make() {
     context="$out/build-base"
     mkdir -p "$context"
     tar -C "$tree" -c . | "$docker" import - proof/debian >/dev/null
-    tar -C "$sysroot" -c bin lib --exclude='*.so.dbg' | "$docker" import - proof/rust >/dev/null
+    tar -C "$sysroot" -c bin lib | "$docker" import - proof/rust >/dev/null
     # Crates that this machine has are not fetched again; others are, through the network of the machine.
     { cd "$registry" && tar -c index cache; } | "$docker" import - proof/crates >/dev/null
     printf '%s\n' 'FROM proof/debian' 'COPY --from=proof/rust / /usr/local/' 'COPY --from=proof/crates / /usr/local/cargo/registry/' \

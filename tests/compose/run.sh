@@ -68,7 +68,10 @@ say "engine" "Docker $("$docker" version --format '{{.Server.Version}}'), $("$do
 bases_make
 
 new=$(git -C "$root" rev-parse --short HEAD)
-old=$(git -C "$root" rev-parse --short "${OLD:-$(git -C "$root" rev-list --first-parent -n 1 --skip=0 HEAD -- gateway worker proto)^}")
+old=${OLD:-$(git -C "$root" rev-list HEAD | while read -r one; do
+    git -C "$root" diff --quiet "$one" HEAD -- gateway/src worker/src proto/src proto/cuepoint backbone/src || { echo "$one" && break; }
+done)}
+old=$(git -C "$root" rev-parse --short "$old")
 image_build new "$root" "$new"
 image_old
 image_layers
