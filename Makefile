@@ -51,6 +51,7 @@ check: tools
 	buf breaking proto --against proto/golden/v1.binpb
 	tests/buf/renumbered.sh
 	cargo deny --log-level error check bans licenses sources
+	hadolint deploy/Dockerfile
 
 bench: tools peers
 	cargo build --release --quiet --package gateway --package worker --package tests

