@@ -1,6 +1,6 @@
 //! Publishes events straight to NATS and follows what comes of them. docs/publishing.md explains each step.
 //!
-//! Nothing of it is Cuepoint's: anyhow, async-nats, base64, clap, futures-util, hmac, prost, `serde_json`,
+//! Nothing of it is Cuepoint's: anyhow, async-nats, base64, clap, hmac, prost, `serde_json`,
 //! sha2 and tokio are all that a program of your own needs.
 //!
 //! ```text
