@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use backbone::config::{Nats, NatsAccess};
 use cuepoint::security::plan::Plan;
 use cuepoint::security::{self, accounts};
+use nkeys::KeyPair;
 
 /// What the account of the streams begins with, where the user of the harness is put in.
 const USERS: &str = "\"CUEPOINT\" {\n    jetstream: enabled\n    users = [\n";
-/// The user of the harness, who may do everything: it looks at what lies in the streams.
-const HARNESS: &str = "      {user: \"harness\", password: \"harness\"}\n";
+/// The seed of the harness' own user: it looks at what lies in the streams.
+const HARNESS: &str = "users/harness.nk";
 
 /// The directory that was made.
 #[derive(Debug, Clone)]
@@ -24,14 +25,18 @@ impl Secured {
         let plan = Plan {
             publishers: publishers.iter().map(|trigger| trigger.parse().expect("a trigger id")).collect(),
             tls: true,
-            hosts: ["127.0.0.1".to_owned()].into(),
+            // Node asks for `localhost` where the address is one.
+            hosts: ["127.0.0.1", "localhost"].map(str::to_owned).into(),
             at: dir.display().to_string(),
             ..Plan::default()
         };
         drop(security::generate(&dir, &plan, &[], now_ms()).expect("the files can be made"));
         let (file, text) = (dir.join("accounts.conf"), std::fs::read_to_string(dir.join("accounts.conf")).expect("there are accounts"));
         assert_eq!(text.matches(USERS).count(), 1, "{text}");
-        std::fs::write(file, text.replacen(USERS, &format!("{USERS}{HARNESS}"), 1)).expect("the scratch directory can be written to");
+        let harness = KeyPair::new_user();
+        let with_harness = text.replacen(USERS, &format!("{USERS}      {{nkey: \"{}\"}}\n", harness.public_key()), 1);
+        std::fs::write(file, with_harness).expect("the scratch directory can be written to");
+        std::fs::write(dir.join(HARNESS), harness.seed().expect("a new key has a seed")).expect("the scratch directory can be written to");
         Self { dir }
     }
 
@@ -46,12 +51,7 @@ impl Secured {
         self.dir.join(name).display().to_string()
     }
 
-    /// How the harness reaches a broker.
-    pub(crate) fn harness(&self, url: &str) -> Nats {
-        Nats { url: url.replace("://", "://harness:harness@"), access: self.tls() }
-    }
-
-    /// How a user reaches a broker.
+    /// How a user reaches a broker; the user `harness` may do everything.
     pub(crate) fn user(&self, url: &str, name: &str) -> Nats {
         Nats { url: url.to_owned(), access: NatsAccess { nkey: Some(self.dir.join(format!("users/{name}.nk"))), ..self.tls() } }
     }

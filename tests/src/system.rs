@@ -132,7 +132,7 @@ impl Builder {
         let redis = redis.expect("redis-server starts");
         let urls: Vec<String> = nats.iter().map(Server::url).collect();
         let url = urls.join(",");
-        let own = secured.as_ref().map_or_else(|| config::Nats::at(url.clone()), |secured| secured.harness(&url));
+        let own = secured.as_ref().map_or_else(|| config::Nats::at(url.clone()), |secured| secured.user(&url, "harness"));
         let client = nats::connect(&own, "tests").await.expect("NATS can be connected to");
         let view = View::new(client, redis::Client::open(redis.url()).expect("the address of Redis"));
         scratch.write("key", DEPLOYMENT_KEY);

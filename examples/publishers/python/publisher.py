@@ -42,12 +42,22 @@ def message_id(key_file: str, job: str) -> str:
     return hmac.new(key, job.encode(), hashlib.sha256).hexdigest()
 
 
+async def complain(error: Exception) -> None:
+    print(f"nats: {error}", file=sys.stderr)
+
+
 async def connect(options: argparse.Namespace) -> nats.NATS:
     tls = ssl.create_default_context(cafile=options.ca) if options.ca else None
     if tls and options.cert:
         tls.load_cert_chain(options.cert, options.cert_key)
     return await nats.connect(
-        options.nats, nkeys_seed=options.nkey, tls=tls, inbox_prefix=options.inbox, max_reconnect_attempts=5, name="publisher"
+        options.nats,
+        nkeys_seed=options.nkey,
+        tls=tls,
+        inbox_prefix=options.inbox,
+        max_reconnect_attempts=5,
+        error_cb=complain,
+        name="publisher",
     )
 
 
