@@ -9,6 +9,12 @@ pub async fn one(data: &Path) -> Vec<Server> {
     vec![Options::nats(data.join("nats")).start().await.expect("nats-server starts")]
 }
 
+/// Starts one server that is told more.
+pub(crate) async fn secured(data: &Path, extra: String) -> Vec<Server> {
+    let kind = Kind::Nats { name: "cuepoint".into(), extra };
+    vec![Options { kind, ..Options::nats(data.join("nats")) }.start().await.expect("nats-server starts")]
+}
+
 /// Starts three servers that know each other.
 ///
 /// They do not tell clients of each other, so that a client reaches only what it was told of.

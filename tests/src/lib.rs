@@ -25,6 +25,7 @@
 //! - [`pretender`]: a broker that is too old;
 //! - [`peer`]: programs that nobody here wrote;
 //! - [`cluster`]: nats-servers, alone or three;
+//! - [`secured`]: a broker that asks who one is;
 //! - [`breakable`]: a real server that a test breaks while others use it;
 //! - [`scratch`]: a directory that is removed;
 //! - [`mod@eventually`]: bounded waits.
@@ -46,6 +47,7 @@ pub mod proxy;
 pub mod receiver;
 pub mod resource;
 pub mod scratch;
+pub mod secured;
 pub mod setup;
 pub mod sink;
 pub mod stranger;

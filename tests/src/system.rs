@@ -30,6 +30,7 @@ use crate::node::Node;
 use crate::proxy::Proxy;
 use crate::resource::scripted;
 use crate::scratch::Scratch;
+use crate::secured::Secured;
 use crate::setup::{Place, Setup};
 use crate::view::{Logged, View};
 
@@ -59,6 +60,7 @@ struct Arguments {
 pub struct Builder {
     node: PathBuf,
     is_cluster: bool,
+    secured: Option<Vec<&'static str>>,
     sizes: Sizes,
     resources: Vec<Resource>,
     workers: Vec<Setup>,
@@ -71,6 +73,7 @@ impl Builder {
         Self {
             node: node.into(),
             is_cluster: false,
+            secured: None,
             sizes: Sizes::default(),
             resources: vec![scripted("echo", serde_json::json!({}))],
             workers: Vec::new(),
@@ -81,6 +84,11 @@ impl Builder {
     /// Three nats-servers, and three replicas of everything.
     pub fn cluster(self) -> Self {
         Self { is_cluster: true, sizes: Sizes { replicas: 3, ..self.sizes }, ..self }
+    }
+
+    /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers; nodes are in this process.
+    pub fn secured(self, publishers: &[&'static str]) -> Self {
+        Self { secured: Some(publishers.to_vec()), ..self }
     }
 
     /// Streams of other sizes.
@@ -112,12 +120,20 @@ impl Builder {
         let _handle = telemetry::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
         let redis = Options::redis(scratch.path().join("redis")).start();
-        let servers = async { if self.is_cluster { cluster::three(scratch.path()).await } else { cluster::one(scratch.path()).await } };
+        let secured = self.secured.as_deref().map(|publishers| Secured::make(&scratch.path().join("security"), publishers));
+        let servers = async {
+            match &secured {
+                Some(secured) => cluster::secured(scratch.path(), secured.configuration()).await,
+                None if self.is_cluster => cluster::three(scratch.path()).await,
+                None => cluster::one(scratch.path()).await,
+            }
+        };
         let (nats, redis) = tokio::join!(servers, redis);
         let redis = redis.expect("redis-server starts");
         let urls: Vec<String> = nats.iter().map(Server::url).collect();
         let url = urls.join(",");
-        let client = nats::connect(&config::Nats::at(url.clone()), "tests").await.expect("NATS can be connected to");
+        let own = secured.as_ref().map_or_else(|| config::Nats::at(url.clone()), |secured| secured.user(&url, "harness"));
+        let client = nats::connect(&own, "tests").await.expect("NATS can be connected to");
         let view = View::new(client, redis::Client::open(redis.url()).expect("the address of Redis"));
         scratch.write("key", DEPLOYMENT_KEY);
         scratch.write("token", API_TOKEN);
@@ -132,6 +148,7 @@ impl Builder {
             taken: Vec::new(),
             is_finished: false,
             nats_url: url,
+            secured,
             nats: nats.into_iter().map(Breakable::new).collect(),
             redis: Breakable::new(redis),
             scratch,
@@ -166,6 +183,8 @@ pub struct System {
     taken: Vec<(String, u64)>,
     is_finished: bool,
     nats_url: String,
+    /// Who may do what at the broker, where it asks.
+    pub secured: Option<Secured>,
     /// The nats-servers: one, or three.
     pub nats: Vec<Breakable>,
     /// The redis-server.
@@ -221,14 +240,16 @@ impl System {
         Proxy::to(self.redis.port()).await
     }
 
-    fn servers(&self, setup: &Setup) -> (config::Nats, config::Redis) {
-        let nats = config::Nats::at(setup.nats.clone().unwrap_or_else(|| self.nats_url.clone()));
+    fn servers(&self, setup: &Setup, user: &str) -> (config::Nats, config::Redis) {
+        let url = setup.nats.as_ref().unwrap_or(&self.nats_url);
+        let nats = self.secured.as_ref().map_or_else(|| config::Nats::at(url), |secured| secured.user(url, user));
+        assert!(self.secured.is_none() || setup.place == Place::Here, "a process of its own is not told who it is");
         (nats, config::Redis::at(setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned())))
     }
 
     /// Starts a worker; its index.
     pub async fn start_worker(&mut self, setup: Setup) -> usize {
-        let (nats, redis) = self.servers(&setup);
+        let (nats, redis) = self.servers(&setup, "worker");
         let settings = setup.settings.as_ref().map(|text| {
             let file = self.scratch.path().join(format!("settings-{}.yaml", self.workers.len()));
             std::fs::write(&file, text).expect("the scratch directory can be written to");
@@ -268,7 +289,7 @@ impl System {
 
     /// Starts a gateway; its index. It may not be ready yet.
     pub async fn start_gateway(&mut self, setup: Setup) -> usize {
-        let (nats, redis) = self.servers(&setup);
+        let (nats, redis) = self.servers(&setup, "gateway");
         let (key, token) = (self.scratch.path().join("key"), self.scratch.path().join("token"));
         let node = match setup.place {
             Place::Here => {

@@ -4,19 +4,19 @@
 //     node publisher.mjs token order-42
 //     node publisher.mjs publish --trigger orders --job 42 --key my.key --session order-42 --text 'Where is order 42?'
 //     node publisher.mjs follow RECEIPT
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-import { AckPolicy, DeliverPolicy, jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
-import { connect, headers, nanos, nkeyAuthenticator, TimeoutError } from '@nats-io/transport-node';
+import { jetstream, JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
+import { connect, headers, nkeyAuthenticator, TimeoutError } from '@nats-io/transport-node';
 import protobuf from 'protobufjs';
 
 // All tries together stay far inside the two minutes in which the broker knows a repeat.
 const [TRIES, ANSWER_MS, PAUSE_MS] = [5, 2_000, 250];
-const [FETCH_MS, FETCH_MESSAGES] = [2_000, 100];
+const LOOK_MS = 250;
 // The directory with cuepoint/v1/record.proto.
 const CONTRACT = fileURLToPath(new URL('../../../proto/', import.meta.url));
 const ENDS = ['completed', 'failed', 'cancelled', 'noted'];
@@ -69,36 +69,23 @@ async function publish(client, options) {
   throw new Failed(`not confirmed after ${TRIES} tries: run the same job again`);
 }
 
-/** All records of a session, oldest first: an ordered consumer, which begins anew where it was cut off. */
+/** All records of a session, oldest first, and then each as it is stored. */
 async function* records(client, subject, deadline) {
-  const manager = await jetstreamManager(client, { checkAPI: false });
+  const { direct } = await jetstreamManager(client, { checkAPI: false });
   let seen = 0;
   while (Date.now() < deadline) {
-    let expected = 1;
     try {
-      const consumer = manager.jetstream().consumers.getConsumerFromInfo(
-        await manager.consumers.add('LOG', {
-          name: `follow-${randomBytes(8).toString('hex')}`, // a named one asks for this subject alone, which a reader may be held to
-          filter_subject: subject,
-          deliver_policy: DeliverPolicy.StartSequence,
-          opt_start_seq: seen + 1,
-          ack_policy: AckPolicy.None,
-          inactive_threshold: nanos(30_000),
-          mem_storage: true,
-        }),
-      );
-      while (Date.now() < deadline) {
-        for await (const message of await consumer.fetch({ max_messages: FETCH_MESSAGES, expires: FETCH_MS })) {
-          if (message.info.deliverySequence !== expected) throw new Error('a record went missing on its way');
-          expected += 1;
-          seen = message.seq;
-          yield message.data;
-        }
+      // The next of this subject: a read that changes nothing, and can be made again after any failure.
+      const message = await direct.getMessage('LOG', { seq: seen + 1, next_by_subj: subject });
+      if (message) {
+        seen = message.seq;
+        yield message.data;
+        continue;
       }
     } catch (error) {
       console.error(`reading on: ${error.message}`);
-      await sleep(PAUSE_MS);
     }
+    await sleep(LOOK_MS);
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Publishes events straight to NATS and follows what comes of them. docs/publishing.md explains each step.
 
-    pip install 'nats-py[nkeys]' protobuf
+    pip install 'nats-py[nkeys]'
     publisher.py token order-42
     publisher.py publish --trigger orders --job 42 --key my.key --session order-42 --text 'Where is order 42?'
     publisher.py follow RECEIPT
@@ -19,14 +19,13 @@ import time
 from pathlib import Path
 
 import nats
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 # All tries together stay far inside the two minutes in which the broker knows a repeat.
 TRIES, ANSWER_SECONDS, PAUSE_SECONDS = 5, 2, 0.25
-FETCH_SECONDS, FETCH_MESSAGES = 2, 100
-# The contract that Cuepoint keeps: cuepoint/v1/*.proto as `buf build` or `protoc --descriptor_set_out` writes them.
-CONTRACT = Path(__file__).parents[3] / "proto/golden/v1.binpb"
+LOOK_SECONDS = 0.25
+# The steps of a record by their numbers in cuepoint/v1/record.proto.
+STEPS = {16: "started", 17: "resumed", 18: "intents", 19: "outcomes", 20: "checkpoint", 21: "received", 22: "suspended"}
+STEPS |= {24: "completed", 25: "failed", 26: "cancelled", 27: "merged", 28: "noted"}
 ENDS = {"completed", "failed", "cancelled", "noted"}
 
 
@@ -43,12 +42,22 @@ def message_id(key_file: str, job: str) -> str:
     return hmac.new(key, job.encode(), hashlib.sha256).hexdigest()
 
 
+async def complain(error: Exception) -> None:
+    print(f"nats: {error}", file=sys.stderr)
+
+
 async def connect(options: argparse.Namespace) -> nats.NATS:
     tls = ssl.create_default_context(cafile=options.ca) if options.ca else None
     if tls and options.cert:
         tls.load_cert_chain(options.cert, options.cert_key)
     return await nats.connect(
-        options.nats, nkeys_seed=options.nkey, tls=tls, inbox_prefix=options.inbox, max_reconnect_attempts=5, name="publisher"
+        options.nats,
+        nkeys_seed=options.nkey,
+        tls=tls,
+        inbox_prefix=options.inbox,
+        max_reconnect_attempts=5,
+        error_cb=complain,
+        name="publisher",
     )
 
 
@@ -78,59 +87,63 @@ async def publish(client: nats.NATS, options: argparse.Namespace) -> None:
     print(json.dumps({"receipt": receipt, "duplicate": bool(stored.duplicate)}))
 
 
-def record_class() -> type:
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(CONTRACT.read_bytes()).file:
-        pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("cuepoint.v1.Record"))
+def fields(message: bytes) -> dict[int, int | bytes]:
+    """The fields of a protobuf message by their numbers: whole numbers, and the bytes of everything else."""
+    found, at = {}, 0
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte, at = message[at], at + 1
+            value, shift = value | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = number()
+        if key & 7 == 0:
+            found[key >> 3] = number()
+        else:
+            size = {1: 8, 5: 4}.get(key & 7) or number()
+            found[key >> 3], at = message[at : at + size], at + size
+    return found
 
 
 async def records(client: nats.NATS, subject: str, deadline: float):
-    """All records of a session, oldest first: an ordered consumer, which begins anew where it was cut off."""
-    jetstream, seen = client.jetstream(), 0
+    """All records of a session, oldest first, and then each as it is stored."""
+    jetstream, seen = client.jsm(), 0
     while time.monotonic() < deadline:
-        config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=seen + 1,
-            ack_policy=AckPolicy.NONE,
-            inactive_threshold=30,
-            mem_storage=True,
-        )
-        expected = 1
         try:
-            # It asks for a consumer of this subject alone, which is what a reader may be held to.
-            consumer = await jetstream.pull_subscribe(subject, stream="LOG", config=config)
-            while time.monotonic() < deadline:
-                try:
-                    messages = await consumer.fetch(FETCH_MESSAGES, timeout=FETCH_SECONDS)
-                except TimeoutError:
-                    continue
-                for message in messages:
-                    if message.metadata.sequence.consumer != expected:
-                        raise nats.errors.Error("a record went missing on its way")
-                    expected, seen = expected + 1, message.metadata.sequence.stream
-                    yield message.data
+            # The next of this subject: a read that changes nothing, and can be made again after any failure.
+            message = await jetstream.get_msg("LOG", seq=seen + 1, subject=subject, next=True, direct=True)
+            seen = message.seq
+            yield message.data
+        except nats.js.errors.NotFoundError:
+            await asyncio.sleep(LOOK_SECONDS)
         except (TimeoutError, nats.errors.Error) as error:
             print(f"reading on: {error or 'no answer'}", file=sys.stderr)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def follow(client: nats.NATS, options: argparse.Namespace) -> bool:
     _, trigger, token, epoch, event = options.receipt.split(".")
-    Record, event, is_merged = record_class(), int(event), False
+    is_merged = False
     async for data in records(client, f"log.{trigger}.{token}", time.monotonic() + options.wait):
-        record = Record.FromString(data)
-        step = record.WhichOneof("step")
+        record = fields(data)
+        is_ours = (record.get(2), record.get(6)) == (epoch.encode(), int(event))
+        number = next((number for number in STEPS if number in record), None)
         # An event that was merged ends with the next turn of its session that ends.
-        if step is None or not is_merged and (record.epoch, record.event) != (epoch, event):
+        if number is None or not (is_ours or is_merged):
             continue
+        step, content = STEPS[number], fields(record[number])
         told = {"step": step}
         if step == "completed":
-            told["reply"] = record.completed.reply
+            told["reply"] = content.get(2, b"").decode()
         if step == "failed":
-            told |= {"code": record.failed.code, "message": record.failed.message, "dead": record.failed.dead}
+            told |= {"code": content.get(2, b"").decode(), "message": content.get(3, b"").decode(), "dead": bool(content.get(4))}
         if step == "cancelled":
-            told["reason"] = record.cancelled.reason
+            told["reason"] = content.get(2, b"").decode()
         print(json.dumps(told), flush=True)
         is_merged |= step == "merged"
         if step in ENDS:

@@ -1,6 +1,6 @@
 //! Publishes events straight to NATS and follows what comes of them. docs/publishing.md explains each step.
 //!
-//! Nothing of it is Cuepoint's: anyhow, async-nats, base64, clap, futures-util, hmac, prost, `serde_json`,
+//! Nothing of it is Cuepoint's: anyhow, async-nats, base64, clap, hmac, prost, `serde_json`,
 //! sha2 and tokio are all that a program of your own needs.
 //!
 //! ```text
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use async_nats::ConnectOptions;
+use async_nats::{ConnectOptions, Event};
 use clap::{Args, Parser};
 
 /// Publishes events straight to NATS and follows what comes of them.
@@ -81,8 +81,15 @@ impl Connection {
         if let Some((cert, key)) = self.cert.clone().zip(self.cert_key.clone()) {
             options = options.add_client_certificate(cert, key);
         }
-        let options = options.name("publisher").custom_inbox_prefix(&self.inbox).max_reconnects(5);
+        let options = options.event_callback(complain).name("publisher").custom_inbox_prefix(&self.inbox).max_reconnects(5);
         Ok(options.connect(&self.nats).await?)
+    }
+}
+
+/// Says what the connection meets, such as a subject that this user may not publish to.
+async fn complain(event: Event) {
+    if matches!(event, Event::ServerError(_) | Event::ClientError(_)) {
+        writeln!(std::io::stderr(), "nats: {event}").unwrap_or_default();
     }
 }
 

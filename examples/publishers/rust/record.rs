@@ -6,16 +6,15 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_nats::Client;
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use clap::Args;
-use futures_util::StreamExt as _;
 use prost::Message as _;
 use serde_json::{Value, json};
 
 use crate::print;
 
-/// The pause before reading goes on.
-const PAUSE: Duration = Duration::from_millis(250);
+/// How often is looked for the next record.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -122,19 +121,24 @@ pub(crate) async fn follow(client: Client, end: &End) -> anyhow::Result<bool> {
     let parts: Vec<&str> = end.receipt.split('.').collect();
     let &["evt", trigger, token, epoch, event] = parts.as_slice() else { bail!("{} is not a receipt", end.receipt) };
     let event: u64 = event.parse().context("the receipt names no event")?;
+    let log = jetstream::new(client).get_stream_no_info("LOG").await?;
     let reading = async {
-        let mut session = Session { context: jetstream::new(client), subject: format!("log.{trigger}.{token}"), seen: 0 };
+        let mut session = Session { log, subject: format!("log.{trigger}.{token}"), seen: 0 };
         let mut is_merged = false;
         loop {
-            match session.read(|record| told(record, epoch, event, &mut is_merged)).await {
-                Ok(is_completed) => return is_completed,
-                Err(error) => writeln!(std::io::stderr(), "reading on: {error:#}").unwrap_or_default(),
+            match session.next().await {
+                Ok(Some(record)) => match told(record, epoch, event, &mut is_merged)? {
+                    Some(is_completed) => return Ok(is_completed),
+                    None => continue,
+                },
+                Ok(None) => {}
+                Err(error) => writeln!(std::io::stderr(), "reading on: {error:#}")?,
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     };
     let late = || format!("no end after {} s; an event of an unknown trigger has none: see `cuepoint dead list`", end.wait);
-    tokio::time::timeout(Duration::from_secs(end.wait), reading).await.with_context(late)
+    tokio::time::timeout(Duration::from_secs(end.wait), reading).await.with_context(late)?
 }
 
 /// Prints a record if it is about the event; whether the event was completed, once it has ended.
@@ -150,30 +154,22 @@ fn told(record: Record, epoch: &str, event: u64, is_merged: &mut bool) -> anyhow
 
 /// The records of a session, oldest first.
 struct Session {
-    context: jetstream::Context,
+    log: Stream<()>,
     subject: String,
     seen: u64,
 }
 
 impl Session {
-    /// Reads on from the last record that was seen, until one ends it.
-    async fn read(&mut self, mut each: impl FnMut(Record) -> anyhow::Result<Option<bool>>) -> anyhow::Result<bool> {
-        // An ordered consumer, which begins anew by itself where a record went missing on its way. A named one
-        // asks for this subject alone, which is what a reader may be held to.
-        let config = pull::OrderedConfig {
-            name: Some(self.context.client().new_inbox().replace('.', "-")),
-            filter_subject: self.subject.clone(),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.seen + 1 },
-            ..pull::OrderedConfig::default()
-        };
-        let mut messages = self.context.create_consumer_on_stream(config, "LOG").await?.messages().await?;
-        while let Some(message) = messages.next().await {
-            let message = message?;
-            self.seen = message.info().map_err(anyhow::Error::from_boxed)?.stream_sequence;
-            if let Some(end) = each(Record::decode(message.payload.clone())?)? {
-                return Ok(end);
+    /// The next record, if there is one already.
+    async fn next(&mut self) -> anyhow::Result<Option<Record>> {
+        // A read that changes nothing, and can be made again after any failure.
+        match self.log.direct_get_next_for_subject(self.subject.clone(), Some(self.seen + 1)).await {
+            Ok(message) => {
+                self.seen = message.sequence;
+                Ok(Some(Record::decode(message.payload)?))
             }
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        bail!("the broker has ended it")
     }
 }

@@ -1,17 +1,19 @@
 //! The examples of publishers do what docs/publishing.md says, in each language.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use proto::header;
 use proto::id::Receipt;
 use proto::record::Step;
+use proto::resource::Busy;
 use proto::subject;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::ledger::terminals;
 use tests::peer::publisher::{self, Publisher, Said};
-use tests::resource::{rules, trigger};
+use tests::resource::{rules, scripted, trigger};
 use tests::setup::Setup;
 use tests::system::System;
 use tokio::task::JoinSet;
@@ -128,6 +130,24 @@ async fn publishers_share_a_session_with_an_http_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_step_of_a_turn_is_told_and_an_event_that_was_merged_ends_with_the_others() {
+    let calls = scripted("calls", json!({ "calls": [{ "ability": "echo", "with": { "long": "x".repeat(300) } }], "reply": "done" }));
+    let collecting = trigger("collects").busy(Busy::Collect).quiet(Duration::from_secs(1));
+    let system = small().with(calls).with(trigger("orders").bot("calls")).with(collecting).start().await;
+    let first = system.call("orders").text("hi").send().await.receipt();
+    let merged = system.call("collects").said("s", "a").send().await.receipt();
+    system.call("collects").said("s", "b").send().await.receipt();
+    for publisher in publishers() {
+        let steps = |said: Said| said.objects().iter().map(|told| told["step"].as_str().unwrap().to_owned()).collect::<Vec<String>>();
+        let told = steps(follow(&system, &publisher, &first, "30").await);
+        assert_eq!(told, ["intents", "outcomes", "completed"], "{}", publisher.language);
+        let told = steps(follow(&system, &publisher, &merged, "30").await);
+        assert_eq!(told, ["merged", "completed"], "{}", publisher.language);
+    }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_malformed_envelope_ends_in_dead_and_its_publisher_sees_why() {
     let mut system = small().with(trigger("orders")).start().await;
     for publisher in publishers() {
@@ -199,18 +219,24 @@ async fn a_job_whose_answer_was_lost_is_sent_again_and_is_one_event() {
 async fn whoever_follows_reads_on_after_the_broker_was_killed() {
     let mut system = system().gateways(1, &Setup::child()).with(trigger("orders")).start().await;
     let receipt = system.call("orders").text("hi").send().await.receipt();
+    let mut reads = system.view().client().subscribe("$JS.API.DIRECT.GET.LOG").await.expect("the harness may subscribe");
+    system.view().client().flush().await.expect("the broker is there");
     let mut following = JoinSet::new();
     for publisher in publishers() {
         let (url, receipt) = (system.nats[0].url().to_owned(), receipt.to_string());
         following.spawn(async move { (publisher.run(&["follow", "--nats", &url, &receipt, "--wait", "60"]).await, publisher.language) });
     }
-    let all_read = async || {
-        let names = system.view().ask("CONSUMER.NAMES.LOG", "").await?;
-        // Beside that of the workers who tell ends of turns.
-        let others = names["consumers"].as_array()?.iter().filter(|name| *name != subject::DELIVER);
-        (others.count() == 3).then_some(())
+    let all_read = async {
+        let mut readers = BTreeSet::new();
+        while readers.len() < 3 {
+            let read = reads.next().await.expect("the harness hears reads");
+            if String::from_utf8_lossy(&read.payload).contains(&subject::log(&receipt.session)) {
+                // An inbox begins with what tells clients apart.
+                readers.extend(read.reply.and_then(|inbox| inbox.split('.').nth(1).map(str::to_owned)));
+            }
+        }
     };
-    eventually("all three read", SOON * 3, all_read).await;
+    tokio::time::timeout(SOON * 3, all_read).await.expect("all three read");
     system.nats[0].kill().await;
     system.nats[0].restart().await;
     system.start_worker(Setup::here()).await;
@@ -218,5 +244,40 @@ async fn whoever_follows_reads_on_after_the_broker_was_killed() {
         let (said, language) = told.expect("a publisher runs to its end");
         assert_eq!(said.objects(), [json!({ "step": "completed", "reply": "hi" })], "{language}: {said:?}");
     }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_publishes_and_follows_under_the_permissions_of_nats_config() {
+    let system = small().with(trigger("orders")).with(trigger("returns")).secured(&["orders", "returns"]).start().await;
+    let secured = system.secured.clone().expect("it was asked for");
+    let (ca, cert, cert_key) = (secured.file("tls/ca.crt"), secured.file("tls/client.crt"), secured.file("tls/client.key"));
+    let tls = ["--nats", system.nats[0].url(), "--ca", &ca, "--cert", &cert, "--cert-key", &cert_key];
+    let (orders, key, reader) =
+        (secured.file("publishers/orders.nk"), secured.file("publishers/orders.key"), secured.file("users/reader.nk"));
+    for publisher in publishers() {
+        let language = publisher.language;
+        let publish = async |trigger: &str| {
+            let arguments = ["publish", "--nkey", &orders, "--key", &key, "--job", language, "--text", "hi", "--trigger", trigger];
+            publisher.run(&[&arguments[..], &tls].concat()).await
+        };
+        let follow = async |nkey: &str, receipt: &Receipt, wait: &str| {
+            let receipt = receipt.to_string();
+            publisher.run(&[&["follow", &receipt, "--nkey", nkey, "--wait", wait][..], &tls].concat()).await
+        };
+        let (receipt, _) = publish("orders").await.receipt();
+        system.ledger().note(receipt.clone());
+        assert!(publish("orders").await.receipt().1, "{language}: the same job is one event");
+        let said = follow(&reader, &receipt, "30").await;
+        assert_eq!(said.objects(), [json!({ "step": "completed", "reply": "hi" })], "{language}: {said:?}");
+        assert_eq!(system.fetch(&receipt).send().await.ok().str("/status"), "completed");
+        // Neither door is the other's, and another trigger's is nobody's.
+        for said in [publish("returns").await, follow(&orders, &receipt, "3").await] {
+            let is_refused = said.errors.to_lowercase().contains("permissions violation");
+            assert!(!said.is_success && said.lines.is_empty() && is_refused, "{language}: {said:?}");
+        }
+    }
+    let log = system.settled(SOON).await;
+    assert_eq!(shape(&records(&log)), "CCC");
     system.finish().await;
 }
