@@ -5,7 +5,8 @@
 #
 # OLD is the commit to start from, by default the one before the last that changed gateway or worker.
 # PROFILE is release or dev. Both builds share the workspace's target directory, so that what they
-# depend on is compiled once. haproxy is Debian's; as root it is installed where it is missing.
+# depend on is compiled once. Cargo takes a crate of one working tree for the same crate of another, so
+# ours are cleaned out in between. haproxy is Debian's; as root it is installed where it is missing.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -27,6 +28,14 @@ if ! command -v haproxy >/dev/null; then
     apt-get install -y --no-install-recommends haproxy >/dev/null
 fi
 
+# Forgets what was made of our own crates.
+clean() {
+    names=$(cargo metadata --no-deps --format-version 1 --manifest-path "$root/Cargo.toml" |
+        python3 -c 'import json, sys; print(" ".join("--package " + found["name"] for found in json.load(sys.stdin)["packages"]))')
+    # shellcheck disable=SC2086
+    CARGO_TARGET_DIR="$root/target" cargo clean --quiet --manifest-path "$root/Cargo.toml" --profile "$profile" $names
+}
+
 # Builds gateway and worker of a directory and keeps them under a name.
 build() {
     echo "rolling: building $2 ($3, $profile)"
@@ -39,9 +48,15 @@ if [ "$(cat "$out/old/commit" 2>/dev/null)" != "$old-$profile" ]; then
     scratch=$(mktemp -d)
     trap 'git -C "$root" worktree remove --force "$scratch/old" 2>/dev/null; rm -rf "$scratch"' EXIT
     git -C "$root" worktree add --quiet --detach "$scratch/old" "$old"
+    clean
     build "$scratch/old" old "$old"
+    clean
     echo "$old-$profile" >"$out/old/commit"
 fi
 build "$root" new "$new"
+if cmp -s "$out/old/gateway" "$out/new/gateway"; then
+    echo "rolling: the gateways of $old and $new are the same: nothing would be proven" >&2
+    exit 2
+fi
 CARGO_TARGET_DIR="$root/target" cargo build --quiet --manifest-path "$root/Cargo.toml" --profile "$profile" --package tests --bin rolling
 PATH="$root/.tools/bin:$PATH" "$root/target/$directory/rolling" --old "$out/old" --new "$out/new" --from "$old" --to "$new" "$@"
