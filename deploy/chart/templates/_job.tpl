@@ -75,7 +75,6 @@ spec:
         - name: {{ .component }}
           image: {{ include "cuepoint.image" (dict "root" .root "program" "cuepoint") | quote }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-          command: [cuepoint]
           args: {{ toJson .args }}
           env:
             {{- include "cuepoint.env.whole" (dict "env" (include "cuepoint.job.env" .) "extra" .own.extraEnv "where" .values) | nindent 12 }}
@@ -83,10 +82,12 @@ spec:
             {{- toYaml .own.resources | nindent 12 }}
           securityContext:
             {{- include "cuepoint.security.container" .root | nindent 12 }}
+          {{- with printf "%s%s" (include "cuepoint.mount" .who) .mounts | trim }}
           volumeMounts:
-            {{- include "cuepoint.mount" .who | nindent 12 }}
-            {{- .mounts | indent 12 }}
+            {{- . | nindent 12 }}
+          {{- end }}
+      {{- with printf "%s%s" (include "cuepoint.volume" .who) .volumes | trim }}
       volumes:
-        {{- include "cuepoint.volume" .who | nindent 8 }}
-        {{- .volumes | indent 8 }}
+        {{- . | nindent 8 }}
+      {{- end }}
 {{- end -}}
