@@ -23,7 +23,6 @@ pub mod apply;
 pub mod backup;
 pub mod cancel;
 pub mod dead;
-#[cfg(feature = "dev")]
 pub mod dev;
 pub mod export;
 pub mod follow;
@@ -119,7 +118,6 @@ pub enum Error {
     #[error(transparent)]
     Mcp(#[from] mcp::error::Error),
     /// The whole system does not run.
-    #[cfg(feature = "dev")]
     #[error(transparent)]
     Dev(#[from] dev::Error),
     /// The operating system refused.
@@ -152,7 +150,6 @@ impl Error {
             | Self::Security(security::Error::Unknown(_) | security::Error::Subject(_))
             | Self::Document(_)
             | Self::Secret(secret::Error::Faults(Faults { .. })) => true,
-            #[cfg(feature = "dev")]
             Self::Dev(error) => error.is_usage(),
             _ => false,
         }

@@ -1,5 +1,7 @@
 //! The command `cuepoint`.
 
+use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -27,8 +29,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs a whole system in one process, with real servers as children, until Ctrl-C.
-    #[cfg(feature = "dev")]
     Dev(command::dev::Options),
+    /// Runs a gateway, as the program `gateway` does.
+    Gateway,
+    /// Runs a worker, as the program `worker` does.
+    Worker,
     /// Says what is wrong with configuration files.
     #[command(visible_alias = "check")]
     Lint(command::lint::Options),
@@ -68,17 +73,6 @@ enum Command {
     McpProbe(Box<command::mcp_probe::Options>),
 }
 
-impl Command {
-    /// Whether it stops in order by itself once it is told to.
-    fn is_dev(&self) -> bool {
-        match self {
-            #[cfg(feature = "dev")]
-            Self::Dev(_) => true,
-            _ => false,
-        }
-    }
-}
-
 impl Cli {
     /// Reads the command line; logging may be set before or after the command.
     fn read() -> Result<Self, clap::Error> {
@@ -88,7 +82,18 @@ impl Cli {
     }
 }
 
+/// A service, given its command line.
+type Service = fn(Vec<OsString>) -> ExitCode;
+
+/// The services: they read the command line that follows their name by themselves, and end by themselves.
+const SERVICES: [(&str, Service); 2] = [("gateway", gateway::program::main), ("worker", worker::program::main)];
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next();
+    if let Some((name, service)) = SERVICES.iter().find(|(name, _)| first.as_deref() == Some(OsStr::new(name))) {
+        return service(iter::once(format!("cuepoint {name}").into()).chain(arguments).collect());
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
@@ -156,11 +161,11 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
 
 /// `dev` stops in order once `shutdown` is cancelled; the others simply end.
 async fn carry_out(command: Command, shutdown: CancellationToken) -> Result<(), Error> {
-    let is_dev = command.is_dev();
+    let is_dev = matches!(command, Command::Dev(_));
     let work = async {
         match command {
-            #[cfg(feature = "dev")]
             Command::Dev(options) => Box::pin(command::dev::run(&options, shutdown.clone())).await.map_err(Error::from),
+            Command::Gateway | Command::Worker => Err(Error::Usage("the name of a service comes first, before any option".to_owned())),
             Command::Lint(options) => command::lint::run(&options),
             Command::Apply(options) => command::apply::run(&options).await,
             Command::Export(options) => command::export::run(&options).await,

@@ -49,6 +49,7 @@
 //! - [`follow`]: a conversation, or an event's turn, as it goes on;
 //! - [`ready`]: whether this process can do its work.
 
+pub mod program;
 pub mod config;
 pub mod service;
 mod serve;

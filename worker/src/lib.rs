@@ -43,6 +43,7 @@ pub mod mailbox;
 pub mod pause;
 pub mod port;
 pub mod position;
+pub mod program;
 pub mod readback;
 mod ready;
 pub mod role;
