@@ -56,6 +56,17 @@ impl Secured {
         Nats { url: url.to_owned(), access: NatsAccess { nkey: Some(self.dir.join(format!("users/{name}.nk"))), ..self.tls() } }
     }
 
+    /// How a process of its own is told that it is a user.
+    pub(crate) fn flags(&self, name: &str) -> Vec<String> {
+        let files = [
+            ("nkey", format!("users/{name}.nk")),
+            ("ca", "tls/ca.crt".into()),
+            ("cert", "tls/client.crt".into()),
+            ("key", "tls/client.key".into()),
+        ];
+        files.into_iter().flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)]).collect()
+    }
+
     fn tls(&self) -> NatsAccess {
         let file = |name: &str| Some(self.dir.join(name));
         NatsAccess { ca: file("tls/ca.crt"), cert: file("tls/client.crt"), key: file("tls/client.key"), ..NatsAccess::default() }

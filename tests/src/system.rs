@@ -52,6 +52,9 @@ pub const DEPLOYMENT_KEY: &str = "a-deployment-key-of-tests";
 struct Arguments {
     #[command(flatten)]
     logging: Logging,
+    /// Every system with one nats-server is a secured one: `make proof-permissions`.
+    #[arg(long, env = "CUEPOINT_TEST_SECURED")]
+    secured: bool,
 }
 
 /// A system that is being described.
@@ -86,7 +89,7 @@ impl Builder {
         Self { is_cluster: true, sizes: Sizes { replicas: 3, ..self.sizes }, ..self }
     }
 
-    /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers; nodes are in this process.
+    /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers.
     pub fn secured(self, publishers: &[&'static str]) -> Self {
         Self { secured: Some(publishers.to_vec()), ..self }
     }
@@ -117,10 +120,12 @@ impl Builder {
     /// Starts everything, and waits until every gateway is ready.
     pub async fn start(self) -> System {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let _handle = telemetry::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
+        let arguments = Arguments::parse_from(["tests"]);
+        let _handle = telemetry::logging::start(&arguments.logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
         let redis = Options::redis(scratch.path().join("redis")).start();
-        let secured = self.secured.as_deref().map(|publishers| Secured::make(&scratch.path().join("security"), publishers));
+        let publishers = self.secured.or_else(|| (arguments.secured && !self.is_cluster).then(Vec::new));
+        let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers));
         let servers = async {
             match &secured {
                 Some(secured) => cluster::secured(scratch.path(), secured.configuration()).await,
@@ -225,9 +230,20 @@ impl System {
         bucket.delete(key).await.expect("a resource can be removed");
     }
 
-    /// Where NATS and Redis are, as commands are told.
-    pub fn servers_told(&self) -> [String; 4] {
-        ["--nats".to_owned(), self.nats_url.clone(), "--redis".to_owned(), self.redis.url().to_owned()]
+    /// Where NATS and Redis are, as commands are told that come as a user.
+    pub fn servers_told(&self, user: &str) -> Vec<String> {
+        let servers = ["--nats".to_owned(), self.nats_url.clone(), "--redis".to_owned(), self.redis.url().to_owned()];
+        [&servers[..], &self.flags(user)].concat()
+    }
+
+    /// How a process of its own is told which user of NATS it is.
+    fn flags(&self, user: &str) -> Vec<String> {
+        self.secured.as_ref().map(|secured| secured.flags(user)).unwrap_or_default()
+    }
+
+    /// How large its streams are.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// A proxy in front of the first nats-server.
@@ -243,13 +259,12 @@ impl System {
     fn servers(&self, setup: &Setup, user: &str) -> (config::Nats, config::Redis) {
         let url = setup.nats.as_ref().unwrap_or(&self.nats_url);
         let nats = self.secured.as_ref().map_or_else(|| config::Nats::at(url), |secured| secured.user(url, user));
-        assert!(self.secured.is_none() || setup.place == Place::Here, "a process of its own is not told who it is");
         (nats, config::Redis::at(setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned())))
     }
 
     /// Starts a worker; its index.
     pub async fn start_worker(&mut self, setup: Setup) -> usize {
-        let (nats, redis) = self.servers(&setup, "worker");
+        let (nats, redis) = self.servers(&setup, &setup.user);
         let settings = setup.settings.as_ref().map(|text| {
             let file = self.scratch.path().join(format!("settings-{}.yaml", self.workers.len()));
             std::fs::write(&file, text).expect("the scratch directory can be written to");
@@ -277,6 +292,7 @@ impl System {
                 let mut flags = flags.map(str::to_owned).collect::<Vec<String>>();
                 let retries = setup.retries.iter().map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",");
                 flags.extend(["--deployment-key-file".to_owned(), key.display().to_string(), "--deliver-retries".to_owned(), retries]);
+                flags.extend(self.flags(&setup.user));
                 flags.extend(settings.into_iter().flat_map(|file| ["--settings".to_owned(), file.display().to_string()]));
                 flags.extend(setup.flags);
                 flags.extend(setup.fatal.into_iter().flat_map(|point| ["--fatal".to_owned(), point]));
@@ -312,7 +328,7 @@ impl System {
                 let flags = ["gateway", "--nats", &nats.url, "--redis", &redis.url, "--http", "127.0.0.1:0"];
                 let files = ["--deployment-key-file", &key, "--api-token-file", &token];
                 let flags = flags.into_iter().chain(files).map(str::to_owned);
-                let flags: Vec<String> = flags.chain(setup.gateway_flags()).collect();
+                let flags: Vec<String> = flags.chain(self.flags("gateway")).chain(setup.gateway_flags()).collect();
                 Node::child(&self.node, &flags).await
             }
         };

@@ -34,6 +34,7 @@ mod outbox;
 mod overload;
 mod overview;
 mod peer;
+mod permission;
 mod phantom;
 mod pin;
 mod publisher;
