@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backbone::config::{Nats, NatsAccess};
+use backbone::config::{Nats, NatsAccess, Redis, RedisAccess};
 use cuepoint::security::plan::Plan;
 use cuepoint::security::{self, accounts};
 use nkeys::KeyPair;
@@ -46,6 +46,22 @@ impl Secured {
         format!("{}include \"../security/accounts.conf\"", accounts::tls(&self.dir.display().to_string()))
     }
 
+    /// What redis-server is told of it: nodes are the user of nats-config, and whoever says nothing is the harness.
+    pub(crate) fn redis_arguments(&self) -> Vec<String> {
+        let made = std::fs::read_to_string(self.dir.join("redis.acl")).expect("there are users of Redis");
+        let (off, nodes) = made.split_once('\n').expect("two users");
+        assert!(off.starts_with("user default off") && nodes.starts_with("user cuepoint on"), "{made}");
+        let file = self.dir.join("tests.acl");
+        std::fs::write(&file, format!("user default on nopass ~* &* +@all\n{nodes}")).expect("the scratch directory can be written to");
+        vec!["--aclfile".to_owned(), file.display().to_string()]
+    }
+
+    /// How a node reaches Redis.
+    pub(crate) fn redis(&self, url: &str) -> Redis {
+        let access = RedisAccess { password: Some(self.dir.join("redis.password")), ..RedisAccess::default() };
+        Redis { url: url.replace("://", "://cuepoint@"), access }
+    }
+
     /// A file in it, such as `users/reader.nk`.
     pub fn file(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
@@ -64,7 +80,7 @@ impl Secured {
             ("cert", "tls/client.crt".into()),
             ("key", "tls/client.key".into()),
         ];
-        files.into_iter().flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)]).collect()
+        files.into_iter().flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)]).chain(["--redis-password-file".to_owned(), self.file("redis.password")]).collect()
     }
 
     fn tls(&self) -> NatsAccess {

@@ -10,7 +10,7 @@ use backbone::topology::{self, Sizes};
 use backbone::{nats, publish};
 use bytes::Bytes;
 use clap::Parser;
-use cuepoint::server::{Options, Server};
+use cuepoint::server::{Kind, Options, Server};
 use proto::id::{ConversationId, Epoch, EventSeq, Receipt, SessionKey};
 use proto::limit;
 use proto::resource::Resource;
@@ -123,9 +123,10 @@ impl Builder {
         let arguments = Arguments::parse_from(["tests"]);
         let _handle = telemetry::logging::start(&arguments.logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
-        let redis = Options::redis(scratch.path().join("redis")).start();
         let publishers = self.secured.or_else(|| (arguments.secured && !self.is_cluster).then(Vec::new));
         let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers));
+        let redis = Kind::Redis { arguments: secured.as_ref().map(Secured::redis_arguments).unwrap_or_default() };
+        let redis = Options { kind: redis, ..Options::redis(scratch.path().join("redis")) }.start();
         let servers = async {
             match &secured {
                 Some(secured) => cluster::secured(scratch.path(), secured.configuration()).await,
@@ -259,7 +260,8 @@ impl System {
     fn servers(&self, setup: &Setup, user: &str) -> (config::Nats, config::Redis) {
         let url = setup.nats.as_ref().unwrap_or(&self.nats_url);
         let nats = self.secured.as_ref().map_or_else(|| config::Nats::at(url), |secured| secured.user(url, user));
-        (nats, config::Redis::at(setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned())))
+        let url = setup.redis.as_deref().unwrap_or_else(|| self.redis.url());
+        (nats, self.secured.as_ref().map_or_else(|| config::Redis::at(url), |secured| secured.redis(url)))
     }
 
     /// Starts a worker; its index.
