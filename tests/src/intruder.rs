@@ -95,6 +95,8 @@ impl Intruder {
 
 fn all(headers: &[(&str, &str)]) -> HeaderMap {
     let mut all = HeaderMap::new();
-    headers.iter().for_each(|&(name, value)| all.insert(name, value));
+    for &(name, value) in headers {
+        all.insert(name, value);
+    }
     all
 }

@@ -20,10 +20,11 @@ pub struct Secured {
 
 impl Secured {
     /// Makes one, with a publisher for each of these triggers.
-    pub(crate) fn make(dir: &Path, publishers: &[&str]) -> Self {
+    pub(crate) fn make(dir: &Path, publishers: &[&str], outside: &[&str]) -> Self {
         let dir = std::path::absolute(dir).expect("a whole path");
         let plan = Plan {
             publishers: publishers.iter().map(|trigger| trigger.parse().expect("a trigger id")).collect(),
+            subjects: outside.iter().copied().map(str::to_owned).collect(),
             tls: true,
             // Node asks for `localhost` where the address is one.
             hosts: ["127.0.0.1", "localhost"].map(str::to_owned).into(),
@@ -80,7 +81,11 @@ impl Secured {
             ("cert", "tls/client.crt".into()),
             ("key", "tls/client.key".into()),
         ];
-        files.into_iter().flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)]).chain(["--redis-password-file".to_owned(), self.file("redis.password")]).collect()
+        files
+            .into_iter()
+            .flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)])
+            .chain(["--redis-password-file".to_owned(), self.file("redis.password")])
+            .collect()
     }
 
     fn tls(&self) -> NatsAccess {

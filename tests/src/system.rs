@@ -64,6 +64,7 @@ pub struct Builder {
     node: PathBuf,
     is_cluster: bool,
     secured: Option<Vec<&'static str>>,
+    outside: Vec<&'static str>,
     sizes: Sizes,
     resources: Vec<Resource>,
     workers: Vec<Setup>,
@@ -77,6 +78,7 @@ impl Builder {
             node: node.into(),
             is_cluster: false,
             secured: None,
+            outside: Vec::new(),
             sizes: Sizes::default(),
             resources: vec![scripted("echo", serde_json::json!({}))],
             workers: Vec::new(),
@@ -92,6 +94,11 @@ impl Builder {
     /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers.
     pub fn secured(self, publishers: &[&'static str]) -> Self {
         Self { secured: Some(publishers.to_vec()), ..self }
+    }
+
+    /// Where abilities and destinations of a secured system may send to.
+    pub fn outside(self, subjects: &[&'static str]) -> Self {
+        Self { outside: subjects.to_vec(), ..self }
     }
 
     /// Streams of other sizes.
@@ -124,7 +131,7 @@ impl Builder {
         let _handle = telemetry::logging::start(&arguments.logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
         let publishers = self.secured.or_else(|| (arguments.secured && !self.is_cluster).then(Vec::new));
-        let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers));
+        let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers, &self.outside));
         let redis = Kind::Redis { arguments: secured.as_ref().map(Secured::redis_arguments).unwrap_or_default() };
         let redis = Options { kind: redis, ..Options::redis(scratch.path().join("redis")) }.start();
         let servers = async {

@@ -91,8 +91,8 @@ const DELIVER: [&str; 9] = [
 ];
 /// What it hears.
 const DELIVER_HEARS: [&str; 1] = ["$KV.resources.>"];
-/// What the set-up says: it makes streams, buckets and consumers, and counts the epochs.
-const SETUP: [&str; 2] = ["$JS.API.>", "$KV.resources.system.epoch"];
+/// What the set-up says: it makes streams, buckets and consumers, counts the epochs, takes backups and gives them back.
+const SETUP: [&str; 5] = ["$JS.API.>", "$JS.SNAPSHOT.>", "$KV.resources.system.epoch", "event.>", "answer.>"];
 /// What a reader says: reads of the log.
 const READER: [&str; 4] = ["$JS.API.DIRECT.GET.LOG", "$JS.API.DIRECT.GET.LOG.>", "$JS.API.STREAM.INFO.LOG", "$JS.API.STREAM.MSG.GET.LOG"];
 /// What it hears: wake-ups, and the progress of turns.

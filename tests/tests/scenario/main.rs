@@ -29,6 +29,8 @@ mod key;
 mod kill;
 mod lean;
 mod live;
+#[cfg(feature = "proof")]
+mod observed;
 mod order;
 mod outbox;
 mod overload;

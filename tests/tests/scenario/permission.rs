@@ -11,8 +11,9 @@ use proto::subject;
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::intruder::Intruder;
+use tests::oracle::{Oracle, Say};
 use tests::peer::webhook::Receiver;
-use tests::resource::{trigger, webhook};
+use tests::resource::{agent, results_on, skillset, trigger, webhook};
 use tests::setup::Setup;
 use tests::system::{Builder, System};
 
@@ -58,6 +59,71 @@ const READS: [&str; 5] = [
 /// What can be heard.
 const HEARD: [&str; 9] = [">", "event.>", "answer.>", "log.>", "dead.>", "live.>", "worker.*", "$KV.resources.>", "$JS.API.>"];
 
+/// What each seed is for: beginnings of what its user may say, and of what it may hear.
+const MAY: [(&str, &[&str], &[&str]); 7] = [
+    ("publishers/orders", &["event.orders."], &[]),
+    (
+        "users/reader",
+        &["$JS.API.DIRECT.GET.LOG", "$JS.API.STREAM.MSG.GET.LOG", "$JS.API.STREAM.INFO.LOG", "_CUEPOINT."],
+        &["log.", "live."],
+    ),
+    (
+        "users/gateway",
+        &[
+            "event.",
+            "answer.",
+            "timer.",
+            "audit.",
+            "out.",
+            "$KV.",
+            "$JS.API.DIRECT.",
+            "$JS.API.STREAM.MSG.GET.",
+            "$JS.API.STREAM.INFO.",
+            "_CUEPOINT.",
+        ],
+        &["log.", "live.", "$KV."],
+    ),
+    (
+        "users/index",
+        &["$KV.contacts.", "$JS.API.DIRECT.", "$JS.API.STREAM.MSG.GET.", "$JS.API.STREAM.INFO.", "_CUEPOINT."],
+        &["log.", "dead.", "$KV."],
+    ),
+    (
+        "users/deliver",
+        &[
+            "out.",
+            "sent.",
+            "$JS.API.CONSUMER.MSG.NEXT.LOG.deliver",
+            "$JS.ACK.LOG.deliver.",
+            "$JS.API.DIRECT.",
+            "$JS.API.STREAM.MSG.GET.",
+            "$JS.API.STREAM.INFO.",
+            "_CUEPOINT.",
+        ],
+        &["$KV."],
+    ),
+    (
+        "users/turns",
+        &[
+            "log.",
+            "dead.",
+            "event.",
+            "answer.",
+            "timer.",
+            "live.",
+            "worker.",
+            "$JS.API.CONSUMER.MSG.NEXT.EVENTS",
+            "$JS.ACK.EVENTS",
+            "$JS.API.STREAM.MSG.DELETE.LOG",
+            "$JS.API.DIRECT.",
+            "$JS.API.STREAM.MSG.GET.",
+            "$JS.API.STREAM.INFO.",
+        ],
+        &["worker.", "$KV."],
+    ),
+    ("users/setup", &["$JS.API.", "event.", "answer."], &[]),
+];
+
 fn owned<const N: usize>(lists: [&[&str]; N]) -> Vec<String> {
     lists.into_iter().flatten().map(|&subject| subject.to_owned()).collect()
 }
@@ -93,70 +159,7 @@ async fn a_stolen_seed_does_no_more_than_the_part_of_its_user() {
     let system = secured().start().await;
     let said = owned([&SETTING_UP, &RECORDS, &INTAKE, &KEPT, &WORK, &READS]);
     let heard = owned([&HEARD]);
-    let may: [(&str, &[&str], &[&str]); 7] = [
-        ("publishers/orders", &["event.orders."], &[]),
-        (
-            "users/reader",
-            &["$JS.API.DIRECT.GET.LOG", "$JS.API.STREAM.MSG.GET.LOG", "$JS.API.STREAM.INFO.LOG", "_CUEPOINT."],
-            &["log.", "live."],
-        ),
-        (
-            "users/gateway",
-            &[
-                "event.",
-                "answer.",
-                "timer.",
-                "audit.",
-                "out.",
-                "$KV.",
-                "$JS.API.DIRECT.",
-                "$JS.API.STREAM.MSG.GET.",
-                "$JS.API.STREAM.INFO.",
-                "_CUEPOINT.",
-            ],
-            &["log.", "live.", "$KV."],
-        ),
-        (
-            "users/index",
-            &["$KV.contacts.", "$JS.API.DIRECT.", "$JS.API.STREAM.MSG.GET.", "$JS.API.STREAM.INFO.", "_CUEPOINT."],
-            &["log.", "dead.", "$KV."],
-        ),
-        (
-            "users/deliver",
-            &[
-                "out.",
-                "sent.",
-                "$JS.API.CONSUMER.MSG.NEXT.LOG.deliver",
-                "$JS.ACK.LOG.deliver.",
-                "$JS.API.DIRECT.",
-                "$JS.API.STREAM.MSG.GET.",
-                "$JS.API.STREAM.INFO.",
-                "_CUEPOINT.",
-            ],
-            &["$KV."],
-        ),
-        (
-            "users/turns",
-            &[
-                "log.",
-                "dead.",
-                "event.",
-                "answer.",
-                "timer.",
-                "live.",
-                "worker.",
-                "$JS.API.CONSUMER.MSG.NEXT.EVENTS",
-                "$JS.ACK.EVENTS",
-                "$JS.API.STREAM.MSG.DELETE.LOG",
-                "$JS.API.DIRECT.",
-                "$JS.API.STREAM.MSG.GET.",
-                "$JS.API.STREAM.INFO.",
-            ],
-            &["worker.", "$KV."],
-        ),
-        ("users/setup", &["$JS.API."], &[]),
-    ];
-    for (user, says, hears) in may {
+    for (user, says, hears) in MAY {
         let intruder = intruder(&system, &format!("{user}.nk")).await;
         intruder.may_not_publish(&without(said.clone(), says)).await;
         intruder.may_not_hear(&without(heard.clone(), hears)).await;
@@ -277,6 +280,46 @@ async fn a_worker_of_one_role_needs_no_more_than_the_user_of_that_role() {
     };
     eventually("the delivery is noted", SOON, delivered).await;
     assert_eq!(shape(&records(&system.settled(SOON).await)), "C");
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_outside_reaches_the_users_of_applications_and_no_other_subject() {
+    let oracle = Oracle::start(|steps, _| match steps {
+        0 => Say::Calls(vec![("stock".into(), json!({ "item": "apples" }))]),
+        _ => Say::Text("Seven.".into()),
+    })
+    .await;
+    let ask = "```nats\nsubject: shop.$[item!]\nrequest: true\ntimeout: 2s\n```";
+    let results = [results_on("bus", "shop.results")];
+    let system = system()
+        .with(skillset("shop", json!([{ "name": "stock", "instruction": ask }])))
+        .with(agent("clerk", json!({ "model": "oracle/scripted", "skillset": "shop" })))
+        .with(trigger("orders").bot("clerk").results(results))
+        .workers(1, &Setup::child().settings(oracle.settings("nats: { allow: ['shop.>'] }")))
+        .gateways(1, &Setup::child())
+        .secured(&[])
+        .outside(&["shop.>"])
+        .start()
+        .await;
+    let apps = intruder(&system, "users/apps.nk").await;
+    apps.may_not_hear(&owned([&["log.>", "event.>", ">"]])).await;
+    apps.may_not_publish(&owned([&["log.orders.t", "event.orders.t", "shop.results"]])).await;
+    let mut heard = apps.client.subscribe("shop.>").await.unwrap();
+    apps.client.flush().await.unwrap();
+    let receipt = system.call("orders").text("How many apples?").send().await.receipt();
+    let asked = tokio::time::timeout(SOON, heard.next()).await.unwrap().unwrap();
+    assert_eq!(asked.subject.as_str(), "shop.apples");
+    apps.client.publish(asked.reply.unwrap(), "7".into()).await.unwrap();
+    let told = loop {
+        let next = tokio::time::timeout(SOON, heard.next()).await.unwrap().unwrap();
+        if next.subject.as_str() == "shop.results" {
+            break next;
+        }
+    };
+    let told: Value = serde_json::from_slice(&told.payload).unwrap();
+    assert_eq!((&told["data"]["id"], &told["data"]["text"]), (&json!(receipt.to_string()), &json!("Seven.")));
+    assert!(format!("{:?}", records(&system.settled(SOON).await)).contains('7'));
     system.finish().await;
 }
 
