@@ -240,7 +240,8 @@ impl System {
 
     /// Where NATS and Redis are, as commands are told that come as a user.
     pub fn servers_told(&self, user: &str) -> Vec<String> {
-        let servers = ["--nats".to_owned(), self.nats_url.clone(), "--redis".to_owned(), self.redis.url().to_owned()];
+        let (nats, redis) = self.servers(&Setup::here(), user);
+        let servers = ["--nats".to_owned(), nats.url, "--redis".to_owned(), redis.url];
         [&servers[..], &self.flags(user)].concat()
     }
 
