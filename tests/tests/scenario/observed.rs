@@ -78,6 +78,7 @@ async fn an_event_with_a_model_and_an_ability_is_one_story_in_phoenix() {
     tree(&spans, None, 0, &mut lines);
     println!("{}", lines.join("\n"));
 
+    assert!(!lines.iter().any(|line| line.contains("/readyz")), "who asks whether it is well makes no story");
     // No span hangs in the air.
     let ids: BTreeSet<&str> = spans.iter().map(|span| span.context.span_id.as_str()).collect();
     let loose: Vec<&Span> = spans.iter().filter(|span| span.parent_id.as_deref().is_some_and(|parent| !ids.contains(parent))).collect();
