@@ -52,6 +52,7 @@ check: tools
 	buf breaking proto --against proto/golden/v1.binpb
 	tests/buf/renumbered.sh
 	tests/observability/runbooks.sh
+	tests/docs/links.py
 	cargo deny --log-level error check bans licenses sources
 	hadolint deploy/Dockerfile
 
