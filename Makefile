@@ -51,6 +51,8 @@ check: tools
 	buf lint proto
 	buf breaking proto --against proto/golden/v1.binpb
 	tests/buf/renumbered.sh
+	tests/observability/runbooks.sh
+	tests/docs/links.py
 	cargo deny --log-level error check bans licenses sources
 	hadolint deploy/Dockerfile
 
