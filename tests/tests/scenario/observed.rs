@@ -9,7 +9,7 @@ use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
 use tests::peer::phoenix::{Phoenix, Span};
 use tests::peer::prometheus::Prometheus;
-use tests::resource::{agent, skillset, trigger};
+use tests::resource::{agent, results_on, skillset, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
 use tests::system::System;
@@ -42,7 +42,7 @@ async fn shop(oracle: &Oracle, sink: &Sink, gateway: &[String], worker: &[String
     system()
         .with(skillset("shop", json!([{ "name": "look_up", "instruction": fetch }])))
         .with(agent("clerk", json!({ "model": "oracle/scripted", "skillset": "shop" })))
-        .with(trigger("orders").bot("clerk"))
+        .with(trigger("orders").bot("clerk").results([results_on("bus", "results.orders")]))
         .workers(1, &Setup::child().settings(oracle.settings("")).flags(worker))
         .gateways(1, &Setup::child().flags(gateway))
         .start()
@@ -145,6 +145,9 @@ async fn prometheus_scrapes_both_services_and_every_rule_and_panel_finds_its_ser
             eventually(&format!("{name} has a series"), SOON * 2, there).await;
         }
     }
+    let delivered =
+        async || (prometheus.series(r#"cuepoint_results_delivered_total{cuepoint_outcome="delivered"} >= 3"#).await? == 1).then_some(());
+    eventually("ends of turns are told and counted", SOON, delivered).await;
     let firing = prometheus.ask("alerts", &[]).await.unwrap()["alerts"].as_array().unwrap().clone();
     assert!(firing.iter().all(|alert| alert["state"] != "firing"), "{firing:?}");
     println!("{} rules and {} panels use {} metrics; none fires", rules.len(), panels.len(), names.len());
