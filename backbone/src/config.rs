@@ -192,16 +192,18 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// The deployment key; none where no file is named.
+    pub fn deployment(&self) -> Result<Option<DeploymentKey>, KeyError> {
+        let Some(path) = &self.deployment_key_file else { return Ok(None) };
+        let bytes = std::fs::read(path).map_err(|source| KeyError::File { path: path.clone(), source })?;
+        DeploymentKey::parse(bytes.trim_ascii_end()).ok_or(KeyError::Count).map(Some)
+    }
+
     /// The master key; none where no file is named.
     pub fn master(&self) -> Result<Option<MasterKey>, KeyError> {
-        match (&self.master_key_file, &self.deployment_key_file) {
-            (Some(path), _) => MasterKey::load(path).map(Some),
-            (None, Some(path)) => {
-                let bytes = std::fs::read(path).map_err(|source| KeyError::File { path: path.clone(), source })?;
-                let key = DeploymentKey::parse(bytes.trim_ascii_end()).ok_or(KeyError::Count)?;
-                MasterKey::derive(&key).map(Some)
-            }
-            (None, None) => Ok(None),
+        match &self.master_key_file {
+            Some(path) => MasterKey::load(path).map(Some),
+            None => self.deployment()?.map(|key| MasterKey::derive(&key)).transpose(),
         }
     }
 }

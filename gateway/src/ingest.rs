@@ -119,6 +119,7 @@ impl Submission {
     async fn book(mut self, door: &Arc<Door>, due_ms: i64) -> Result<Booked, ApiError> {
         let timer = later::timer(self.message_id.as_deref());
         self.event.timer = Some(name(timer.as_str(), due_ms));
+        self.event.seal(&door.key.get(), &self.session);
         check_size(&door.client, &self.event.encode())?;
         let receipt = TimerReceipt { session: self.session, timer };
         let trace = self.trace.as_ref().map(Traceparent::as_str);
@@ -181,7 +182,13 @@ impl Submission {
     }
 
     async fn send_once(&self, door: &Door, message_id: Option<&str>) -> Result<(Receipt, bool), ApiError> {
-        let envelope = self.event.encode();
+        let envelope = if self.event.direct.is_none() {
+            self.event.encode()
+        } else {
+            let mut sealed = self.event.clone();
+            sealed.seal(&door.key.get(), &self.session);
+            sealed.encode()
+        };
         check_size(&door.client, &envelope)?;
         let told = span::publish(&self.session, envelope.len());
         let trace = context::of(&told);

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::id::{ConversationId, TriggerId};
+use crate::id::{ConversationId, SessionKey, TriggerId};
+use crate::idempotency::{self, DeploymentKey};
 use crate::limit::{CONTACT_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, ENVELOPE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::{header, wire};
 
@@ -37,6 +38,9 @@ pub enum Error {
         /// The header's value.
         content_type: String,
     },
+    /// It asks for what only a gateway may ask for.
+    #[error("the envelope's `direct` is not sealed by a gateway of this deployment")]
+    Unsealed,
     /// A field has a value that cannot be used.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -177,7 +181,8 @@ impl Event {
         }
         // Only what is there counts: the digests of events without it are as they ever were.
         let conversation = self.conversation.as_ref().map(|id| id.to_string().into_bytes());
-        let direct = self.direct.as_ref().map(prost::Message::encode_to_vec);
+        let unsealed = |direct: &wire::Direct| wire::Direct { seal: Bytes::new(), ..direct.clone() }.encode_to_vec();
+        let direct = self.direct.as_ref().map(unsealed);
         // When it expires or was due is counted from each call's own time, which a repeat does not share.
         for (mark, part) in [(1_u8, conversation), (2, direct)] {
             let Some(part) = part else { continue };
@@ -186,6 +191,20 @@ impl Event {
             hash.update(part);
         }
         hash.finalize().into()
+    }
+
+    /// Seals what a direct call asks for: the turn of an event that a publisher made cannot choose its bot.
+    pub fn seal(&mut self, key: &DeploymentKey, session: &SessionKey) {
+        let digest = self.digest();
+        if let Some(direct) = &mut self.direct {
+            direct.seal = Bytes::copy_from_slice(&idempotency::seal(key, session, &digest));
+        }
+    }
+
+    /// Whether a gateway sealed what it asks for; true where it asks for nothing.
+    pub fn is_sealed(&self, key: &DeploymentKey, session: &SessionKey) -> bool {
+        let Some(direct) = &self.direct else { return true };
+        idempotency::is_sealed(key, session, &self.digest(), &direct.seal)
     }
 
     /// The protobuf envelope.

@@ -456,6 +456,7 @@ impl World {
             live: Arc::clone(&actor) as Arc<_>,
             clock: actor,
             chance: Arc::new(SeededChance::new(self.state().next())),
+            seal: None,
             telemetry: telemetry::Telemetry::default(),
             tasks: Tasks::default(),
         };

@@ -14,6 +14,7 @@ use backbone::catalogue::Revised;
 use backbone::journal::Entry;
 use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::idempotency::DeploymentKey;
 use proto::record::Revisions;
 use proto::resource::Trigger;
 use proto::wire::{Alarm, Call, Outcome, Settings};
@@ -346,6 +347,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub chance: Arc<dyn Chance>,
+    /// What gateways seal by what only they may ask for; without it nobody's seal is looked at.
+    pub seal: Option<DeploymentKey>,
     /// What is told of what happens.
     pub telemetry: Telemetry,
     /// Where tasks run.

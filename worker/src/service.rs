@@ -135,6 +135,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
+        seal: config.keys.deployment().map_err(|error| Error::Config(vec![error.to_string()]))?,
         telemetry: config.telemetry.clone(),
         tasks: tasks.clone(),
     };

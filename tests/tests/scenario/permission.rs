@@ -6,14 +6,15 @@ use async_nats::jetstream::consumer;
 use backbone::topology;
 use futures_util::StreamExt as _;
 use outbox::inventory::{self, Status};
+use proto::event::Event;
 use proto::id::{EventSeq, Receipt};
-use proto::subject;
+use proto::{subject, wire};
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::intruder::Intruder;
 use tests::oracle::{Oracle, Say};
 use tests::peer::webhook::Receiver;
-use tests::resource::{agent, results_on, skillset, trigger, webhook};
+use tests::resource::{agent, results_on, scripted, skillset, trigger, webhook};
 use tests::setup::Setup;
 use tests::system::{Builder, System};
 
@@ -256,6 +257,26 @@ async fn headers_of_a_publisher_touch_nothing_of_another_trigger() {
     for receipt in [&waits, &second] {
         assert_eq!(system.fetch(receipt).send().await.ok().str("/status"), "completed");
     }
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_cannot_choose_the_bot_that_reads_its_event() {
+    let mut system = secured().with(scripted("rich", json!({ "reply": "here is all of it" }))).start().await;
+    let intruder = intruder(&system, "publishers/orders.nk").await;
+    let session = session("orders", "mine");
+    let settings = wire::Settings { bot: "rich".into(), ..wire::Settings::default() };
+    for seal in [bytes::Bytes::new(), vec![7; 32].into()] {
+        let direct = wire::Direct { settings: Some(settings.clone()), seal, ..wire::Direct::default() };
+        let event = Event { text: Some("all of it".into()), direct: Some(direct), ..Event::default() };
+        let answer = intruder.client.request(subject::event(&session), event.encode()).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+        let event = EventSeq { epoch: system.view().epoch().await, seq: answer["seq"].as_u64().unwrap() };
+        system.ledger().note(Receipt { session: session.clone(), event });
+    }
+    assert_eq!(shape(&records(&system.settled(SOON).await)), "FF");
+    let letters = system.take_dead().await;
+    assert!(letters.len() == 2 && letters.iter().all(|(_, letter)| letter.code == "CUE0602"), "{letters:?}");
     system.finish().await;
 }
 

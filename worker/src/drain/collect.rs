@@ -58,7 +58,7 @@ impl Drain<'_> {
     /// Ends an event by carrying it into the next; whether it can be carried.
     async fn merge(&mut self, waiting: &Waiting, plan: &Plan) -> Result<bool, Stop> {
         let is_called_off = self.cancels.contains(&waiting.event.seq);
-        let decoded = Event::decode(&plan.trigger.id, waiting.content_type.as_deref(), &waiting.body);
+        let decoded = self.read(waiting);
         let Some(event) = decoded.ok().filter(|_| !is_called_off) else { return Ok(false) };
         let arrival = Arrival { event: waiting.event, at_ms: waiting.at_ms, fence: self.fence };
         let conversation = conversation::next(self.conversation, arrival, plan.trigger.session_duration);

@@ -102,12 +102,11 @@ impl Drain<'_> {
             self.desk.put_off.note(&self.mailbox.session.trigger);
             return Err(Stop::Yield(pause::delay(self.desk)));
         }
-        let decode = |waiting: &Waiting| Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
-        let mut event = decode(&waiting);
+        let mut event = self.read(&waiting);
         let mut waiting = waiting;
         if plan.trigger.busy == Busy::Collect && self.mailbox.is_mine() && event.as_ref().is_ok_and(is_collectable) {
             waiting = Box::pin(self.collect(waiting, &plan)).await?;
-            event = Event::decode(&self.mailbox.session.trigger, waiting.content_type.as_deref(), &waiting.body);
+            event = self.read(&waiting);
         }
         let Some(mut turn) = self.open(&waiting, event.as_ref().ok(), plan).await? else {
             return Box::pin(self.refuse_late(waiting)).await;
@@ -181,7 +180,7 @@ impl Drain<'_> {
     /// Reads the event, and what was merged into it.
     pub(super) fn take_in_event(&mut self, turn: &mut Open, waiting: &Waiting) -> Result<(), event::Error> {
         let trigger = &turn.plan.trigger;
-        let event = Event::decode(&trigger.id, waiting.content_type.as_deref(), &waiting.body)?;
+        let event = self.read(waiting)?;
         let mut inputs = self.merged.clone();
         turn.expires_at_ms = event.expires_at_ms;
         inputs.push(input(trigger, event));
@@ -211,6 +210,14 @@ impl Drain<'_> {
         let is_from_outside = turn.input.timer.is_empty() && turn.input.direct.is_none();
         (trigger.state == State::Draining && is_new && is_from_outside)
             .then(|| Unwanted::Refused(Failure::new(Code::TriggerDraining, "the trigger works off what it has, and takes no new events")))
+    }
+
+    /// What a waiting event says; what only a gateway may ask for counts only if one did.
+    pub(super) fn read(&self, waiting: &Waiting) -> Result<Event, event::Error> {
+        let session = &self.mailbox.session;
+        let event = Event::decode(&session.trigger, waiting.content_type.as_deref(), &waiting.body)?;
+        let is_ours = self.desk.ports.seal.as_ref().is_none_or(|key| event.is_sealed(key, session));
+        if is_ours { Ok(event) } else { Err(event::Error::Unsealed) }
     }
 
     /// Whether it is too late to begin with a waiting event.

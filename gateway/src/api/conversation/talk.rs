@@ -184,7 +184,7 @@ async fn say_anew(call: &mut Call) -> Result<Saying, ApiError> {
     if text.is_none() && notes.is_empty() {
         return Err(ApiError::field("messages", "or text must be there"));
     }
-    let direct = Direct { settings: Some(settings), notes, extensions, limits, quiet: false };
+    let direct = Direct { settings: Some(settings), notes, extensions, limits, ..Direct::default() };
     Saying::anew(text, direct, &call.headers)
 }
 
