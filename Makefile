@@ -28,6 +28,7 @@ tools:
 peers: tools
 	@tools/peers.sh
 	@tools/peers.sh browser
+	@tools/peers.sh chart
 
 proof-tools: tools
 	@tools/peers.sh llama
@@ -39,6 +40,7 @@ run: tools
 
 test: tools peers
 	tests/buf/renumbered.sh
+	tests/chart/run.sh
 	cargo test --quiet --workspace --doc
 	cargo nextest run --workspace --no-fail-fast
 
