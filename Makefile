@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose
+.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
@@ -14,7 +14,7 @@ help: ## Says what there is
 	@echo "make check    formatting, lints, docs, contract, dependencies"
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
 	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model,"
-	@echo "              schedules, and the API tried by its own document (SEED=1)"
+	@echo "              schedules, the API tried by its own document (SEED=1), permissions, and telemetry in Phoenix and Prometheus"
 	@echo "make proof-rolling  every gateway and worker replaced behind a haproxy under load, old and new builds mixed"
 	@echo "make proof-compose  images and docker-compose.yml in an engine that really runs: hurt, upgraded, clustered"
 	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
@@ -53,6 +53,8 @@ check: tools
 	buf lint proto
 	buf breaking proto --against proto/golden/v1.binpb
 	tests/buf/renumbered.sh
+	tests/observability/runbooks.sh
+	tests/docs/links.py
 	cargo deny --log-level error check bans licenses sources
 	hadolint deploy/Dockerfile
 
@@ -60,7 +62,7 @@ bench: tools peers
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
 
-proof: proof-sim proof-mcp proof-model proof-schedules proof-api
+proof: proof-sim proof-mcp proof-model proof-schedules proof-api proof-permissions proof-telemetry
 
 proof-sim: tools
 	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
@@ -78,6 +80,20 @@ proof-schedules: tools
 proof-api: tools peers proof-tools
 	cargo build --quiet --package cuepoint
 	tests/api/schemathesis.sh $(SEED)
+
+# Every scenario again, under TLS and the least permissions of `cuepoint nats-config`. Left out are those whose own clients come
+# without a key: tests/tests/scenario/permission.rs has what they would show.
+proof-permissions: tools peers
+	CUEPOINT_TEST_SECURED=true cargo nextest run --package tests --test scenario --no-fail-fast \
+		-E 'not (test(publisher::) or test(pin::a_broker) or test(world::message) or test(outbox::what_cannot_be_told))'
+
+# What is told, as Phoenix and Prometheus see it, and Prometheus' own tests of the rules.
+proof-telemetry: tools peers
+	@tools/peers.sh phoenix
+	@tools/peers.sh prometheus
+	promtool check rules deploy/observability/alerts.yaml
+	promtool test rules deploy/observability/alerts.test.yaml
+	cargo nextest run --package tests --features proof --test scenario --no-capture -E 'test(observed::)'
 
 # Not part of `make proof`: it wants haproxy, and the build of an older commit. OLD=COMMIT PROFILE=dev SECONDS_LONG=60 RATE=500
 proof-rolling: tools

@@ -5,9 +5,10 @@
 # peers/requirements.txt and peers/source.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
 # `peers.sh browser` brings Chromium and what drives it, from peers/browser; `peers.sh api` what tries the
 # API by its own document: schemathesis and spectral; `peers.sh chart` what renders and reads the Helm chart:
-# Helm, the schemas of Kubernetes, the types of operators. Every package is checked against the hash in its
-# list. Run again, it does nothing until a list, this script, the Python or the place of the checkout
-# changes (the Python programs know both). tools/install.sh has seen to Python before.
+# Helm, the schemas of Kubernetes, the types of operators; `peers.sh phoenix` a receiver of traces,
+# `peers.sh prometheus` Debian's. Every package is checked against the hash in its list. Run again, it does
+# nothing until a list, this script, the Python or the place of the checkout changes (the Python programs know
+# both). tools/install.sh has seen to Python before.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -89,6 +90,23 @@ llama)
     python "$lists/llama.txt" "$peers/llama"
     echo "$stamp" >"$peers/llama/stamp"
     ;;
+phoenix)
+    target=proof-telemetry
+    stamp=$(stamp "$lists/phoenix.txt")
+    if [ "$(cat "$peers/phoenix/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+    echo "make proof-telemetry: fetching Arize Phoenix (850 MB) into .tools/peers/phoenix/" >&2
+    python "$lists/phoenix.txt" "$peers/phoenix"
+    echo "$stamp" >"$peers/phoenix/stamp"
+    ;;
+prometheus)
+    # Debian's: a package of PyPI has clients alone.
+    if [ -x /usr/bin/prometheus ] && [ -x /usr/bin/promtool ]; then exit 0; fi
+    target=proof-telemetry
+    { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || fail "prometheus is missing: apt-get install prometheus"
+    echo "make proof-telemetry: installing Debian's prometheus" >&2
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus >"$tools/apt.log" 2>&1 ||
+        fail "cannot install prometheus: $(tail -n3 "$tools/apt.log")"
+    ;;
 browser)
     target=peers
     browser="$peers/browser"
@@ -141,7 +159,7 @@ chart)
     echo "$stamp" >"$peers/chart/stamp"
     ;;
 *)
-    echo "usage: $0 [browser|llama|api|chart]" >&2
+    echo "usage: $0 [browser|llama|api|phoenix|prometheus|chart]" >&2
     exit 2
     ;;
 esac

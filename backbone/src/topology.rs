@@ -178,6 +178,8 @@ fn timers(sizes: &Sizes) -> Config {
         max_age: limit::TIMERS_AGE_MAX,
         discard: DiscardPolicy::Old,
         allow_message_schedules: true,
+        // Which the broker switches on beside schedules (nats-server 2.15).
+        allow_rollup: true,
         duplicate_window: Duration::from_millis(100),
         ..base(sizes)
     }
@@ -226,10 +228,19 @@ async fn ensure_bucket(context: &Context, sizes: &Sizes, name: &str, history: i6
         num_replicas: sizes.replicas.into(),
         ..kv::Config::default()
     };
-    if context.get_key_value(name).await.is_ok() {
-        return Ok(());
-    }
-    context.create_key_value(config).await.map(drop).map_err(broker(format!("create the bucket {name}")))
+    let Ok(bucket) = context.get_key_value(name).await else {
+        return context.create_key_value(config).await.map(drop).map_err(broker(format!("create the bucket {name}")));
+    };
+    let found = &bucket.stream.cached_info().config;
+    let settings = [
+        ("history", found.max_messages_per_subject.to_string(), history.to_string()),
+        ("storage", format!("{:?}", found.storage), format!("{:?}", config.storage)),
+        ("replicas", found.num_replicas.to_string(), config.num_replicas.to_string()),
+        ("max_age", age(found.max_age), age(config.max_age)),
+        ("allow_direct", found.allow_direct.to_string(), true.to_string()),
+        ("deny_delete", found.deny_delete.to_string(), true.to_string()),
+    ];
+    same(name, settings)
 }
 
 async fn ensure_stream(context: &Context, wanted: Config) -> Result<(), Error> {
@@ -247,23 +258,49 @@ fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND)
 }
 
+/// What is compared: what correctness leans on, and what would let a header of a message do more than add it.
 fn compare(name: &str, found: &Config, wanted: &Config) -> Result<(), Error> {
     let settings = |config: &Config| {
+        let mut subjects = config.subjects.clone();
+        subjects.sort();
         [
+            ("subjects", subjects.join(" ")),
             ("retention", format!("{:?}", config.retention)),
             ("discard", format!("{:?}", config.discard)),
             ("discard_new_per_subject", config.discard_new_per_subject.to_string()),
             ("allow_direct", config.allow_direct.to_string()),
             ("storage", format!("{:?}", config.storage)),
             ("max_bytes", config.max_bytes.to_string()),
+            ("max_msgs", config.max_messages.max(0).to_string()),
             ("max_msgs_per_subject", config.max_messages_per_subject.max(0).to_string()),
-            ("max_age", humantime::format_duration(config.max_age).to_string()),
+            ("max_msg_size", config.max_message_size.max(0).to_string()),
+            ("max_age", age(config.max_age)),
+            ("duplicate_window", age(config.duplicate_window)),
             ("replicas", config.num_replicas.to_string()),
+            ("no_ack", config.no_ack.to_string()),
+            ("sealed", config.sealed.to_string()),
+            ("allow_rollup_hdrs", config.allow_rollup.to_string()),
+            ("allow_msg_ttl", config.allow_message_ttl.to_string()),
+            ("allow_msg_schedules", config.allow_message_schedules.to_string()),
+            ("allow_msg_counter", config.allow_message_counter.to_string()),
+            ("republish", config.republish.is_some().to_string()),
+            ("subject_transform", config.subject_transform.is_some().to_string()),
+            ("mirror", config.mirror.is_some().to_string()),
+            ("sources", config.sources.as_ref().map_or(0, Vec::len).to_string()),
         ]
     };
     let pairs = settings(found).into_iter().zip(settings(wanted));
-    let differences: Vec<String> =
-        pairs.filter(|(found, wanted)| found != wanted).map(|((name, found), (_, wanted))| format!("{name} {found}/{wanted}")).collect();
+    same(name, pairs.map(|((setting, found), (_, wanted))| (setting, found, wanted)))
+}
+
+fn age(age: Duration) -> String {
+    humantime::format_duration(age).to_string()
+}
+
+/// Says which settings are others than they should be: name, found, wanted.
+fn same(name: &str, settings: impl IntoIterator<Item = (&'static str, String, String)>) -> Result<(), Error> {
+    let differs = |(setting, found, wanted): (&str, String, String)| (found != wanted).then(|| format!("{setting} {found}/{wanted}"));
+    let differences: Vec<String> = settings.into_iter().filter_map(differs).collect();
     if differences.is_empty() { Ok(()) } else { Err(Error::Differs { name: name.to_owned(), differences: differences.join(", ") }) }
 }
 
@@ -295,13 +332,27 @@ fn delivers() -> pull::Config {
     pull::Config { durable_name: Some(subject::DELIVER.to_owned()), ack_wait: limit::DELIVER_ACK_WAIT, ..workers(Some(subject::PARCELS)) }
 }
 
-/// Makes a durable where it is missing.
+/// Makes a durable where it is missing, or compares the one that is there.
 async fn ensure_consumer(context: &Context, stream: String, wanted: pull::Config) -> Result<(), Error> {
     let name = wanted.durable_name.clone().unwrap_or_default();
-    match context.get_consumer_from_stream::<consumer::Config, _, _>(&name, &stream).await {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            context.create_consumer_strict_on_stream(wanted, stream).await.map(drop).map_err(broker(format!("create the consumer {name}")))
-        }
-    }
+    let Ok(consumer) = context.get_consumer_from_stream::<consumer::Config, _, _>(&name, &stream).await else {
+        let created = context.create_consumer_strict_on_stream(wanted, stream).await;
+        return created.map(drop).map_err(broker(format!("create the consumer {name}")));
+    };
+    let (found, wanted) = (&consumer.cached_info().config, consumer::IntoConsumerConfig::into_consumer_config(wanted));
+    let settings = |config: &consumer::Config| {
+        [
+            ("ack_policy", format!("{:?}", config.ack_policy)),
+            ("deliver_policy", format!("{:?}", config.deliver_policy)),
+            ("ack_wait", age(config.ack_wait)),
+            ("max_deliver", config.max_deliver.to_string()),
+            ("max_ack_pending", config.max_ack_pending.to_string()),
+            ("filter_subject", config.filter_subject.clone()),
+            ("filter_subjects", config.filter_subjects.join(" ")),
+            ("backoff", config.backoff.len().to_string()),
+            ("paused", config.pause_until.is_some().to_string()),
+        ]
+    };
+    let pairs = settings(found).into_iter().zip(settings(&wanted));
+    same(&format!("consumer {name} of {stream}"), pairs.map(|((setting, found), (_, wanted))| (setting, found, wanted)))
 }

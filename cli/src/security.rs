@@ -11,7 +11,7 @@
 //! Every user but the workers' and the set-up's has an account of its own, without streams, which
 //! imports what it needs from the one that has them. nats-server does not ask whether a client may
 //! publish on the reply subject that it chose, and answers there: in the account of the streams that
-//! would let whoever may publish an event, or read one, write the log (docs/adr/0014).
+//! would let whoever may publish an event, or read one, write the log (docs/adr/0015).
 
 pub mod accounts;
 pub mod acl;

@@ -18,6 +18,9 @@ use crate::door::Door;
 /// The route of a call that leads nowhere.
 const NOWHERE: &str = "unknown";
 
+/// What orchestrators and load balancers ask every few seconds: of no story.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
+
 /// Tells of a call.
 pub(crate) async fn tell(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let arrived = Instant::now();
@@ -25,7 +28,8 @@ pub(crate) async fn tell(State(door): State<Arc<Door>>, request: Request, next: 
     let route = route.as_ref().map_or(NOWHERE, MatchedPath::as_str);
     let method = known(request.method().as_str());
     let from = request.headers().get(header::TRACEPARENT).and_then(|value| Traceparent::parse(value.to_str().ok()?));
-    let span = if door.telemetry.stories.begins(from.as_ref()) { span::request(method, route, from.as_ref()) } else { Span::none() };
+    let is_story = !PROBES.contains(&route) && door.telemetry.stories.begins(from.as_ref());
+    let span = if is_story { span::request(method, route, from.as_ref()) } else { Span::none() };
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     if !span.is_none() {

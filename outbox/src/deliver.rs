@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 use proto::id::{DestinationId, TriggerId};
 use proto::resource::Destination;
 use proto::{header, limit, subject};
+use telemetry::Telemetry;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,6 +71,7 @@ pub(crate) struct Deliverer {
     pub(crate) stopped: Stopped,
     pub(crate) retries: Vec<Duration>,
     pub(crate) now: Now,
+    pub(crate) telemetry: Telemetry,
     pub(crate) active: Active,
 }
 
@@ -278,6 +280,7 @@ impl Deliverer {
     /// What an operator should know of the end of an attempt.
     async fn tell(&self, parcel: &Parcel, ended: &Attempt) {
         let (lane, delivery) = (&parcel.id.lane, parcel.id.to_string());
+        self.telemetry.instruments.delivered(ended.state.as_str());
         let error = ended.error.as_deref().unwrap_or_default();
         match ended.state {
             State::Stopped => {

@@ -6,6 +6,7 @@ use async_nats::Client;
 use backbone::catalogue::Catalogue;
 use backbone::seal::MasterKey;
 use egress::Egress;
+use telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -31,11 +32,13 @@ pub struct Parts {
     pub key: Option<MasterKey>,
     /// The time of day.
     pub now: Now,
+    /// What is told of it.
+    pub telemetry: Telemetry,
 }
 
 /// Runs the role until `shutdown`, and until what is being sent then has ended.
 pub async fn run(parts: Parts, config: Config, shutdown: CancellationToken) {
-    let Parts { client, catalogue, egress, key, now } = parts;
+    let Parts { client, catalogue, egress, key, now, telemetry } = parts;
     let (stopped, follow) = Stopped::new(client.clone(), shutdown.clone());
     let post = Post { client: client.clone(), egress, key };
     let deliverer = Deliverer {
@@ -45,6 +48,7 @@ pub async fn run(parts: Parts, config: Config, shutdown: CancellationToken) {
         stopped,
         retries: config.retries,
         now,
+        telemetry,
         active: Active::default(),
     };
     let sending = TaskTracker::new();

@@ -58,6 +58,9 @@ pub const CHAT: &str = "chat";
 pub const INVOKE_AGENT: &str = "invoke_agent";
 pub const EXECUTE_TOOL: &str = "execute_tool";
 
+// What belongs together over several traces.
+pub const SESSION: &str = "session.id";
+
 // Our own.
 /// The trigger of an event.
 pub const TRIGGER: &str = "cuepoint.trigger.id";

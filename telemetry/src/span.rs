@@ -3,7 +3,8 @@
 //! A story begins with a [`request`] or the [`process`]ing of an event, where
 //! [`Stories::begins`](crate::story::Stories::begins) says so; every other span is one of a story or
 //! none at all, so that what is not told costs a look. A turn is a story of its own, linked to the
-//! one that its event comes from: one trace over a queue and every attempt would have no end.
+//! one that its event comes from: one trace over a queue and every attempt would have no end. Where a
+//! receiver shows no links, the session holds them together.
 //!
 //! The names of spans are short and bounded; what tells two of them apart stands in attributes.
 
@@ -66,6 +67,7 @@ pub fn publish(session: &SessionKey, bytes: usize) -> Span {
         { name::MESSAGING_OPERATION_TYPE } = "send",
         { name::MESSAGING_TEMPLATE } = "event.{trigger}.{session}",
         { name::MESSAGING_CONVERSATION } = %session.token,
+        { name::SESSION } = %session,
         { name::MESSAGING_SIZE } = bytes,
         { name::TRIGGER } = %session.trigger,
         { name::STREAM_SEQUENCE } = Empty,
@@ -88,6 +90,7 @@ pub fn process(session: &SessionKey, receipt: &str, from: Option<&Traceparent>) 
         { name::MESSAGING_TEMPLATE } = "event.{trigger}.{session}",
         { name::MESSAGING_GROUP } = proto::subject::WORKERS,
         { name::MESSAGING_CONVERSATION } = %session.token,
+        { name::SESSION } = %session,
         { name::TRIGGER } = %session.trigger,
         { name::RECEIPT } = receipt,
         { name::ATTEMPT } = Empty,
@@ -101,7 +104,7 @@ pub fn process(session: &SessionKey, receipt: &str, from: Option<&Traceparent>) 
 }
 
 /// What a bot does about an event.
-pub fn agent(bot: &str, conversation: &str) -> Span {
+pub fn agent(bot: &str, session: &SessionKey, conversation: &str) -> Span {
     if !is_told() {
         return Span::none();
     }
@@ -113,6 +116,7 @@ pub fn agent(bot: &str, conversation: &str) -> Span {
         { name::GEN_AI_OPERATION } = name::INVOKE_AGENT,
         { name::GEN_AI_AGENT_NAME } = bot,
         { name::GEN_AI_CONVERSATION } = conversation,
+        { name::SESSION } = %session,
     )
 }
 

@@ -23,6 +23,7 @@ mod log;
 mod part;
 mod process;
 mod report;
+mod sink;
 mod stage;
 
 /// The bare pair has the allocator that our binaries have, so that it is not what is compared.

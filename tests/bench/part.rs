@@ -15,6 +15,7 @@ mod list;
 mod page;
 mod pair;
 mod recovery;
+mod telemetry;
 
 /// One question and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,6 +42,8 @@ pub(crate) enum Part {
     Page,
     /// How soon another worker goes on.
     Recovery,
+    /// What it costs to tell a receiver of everything.
+    Telemetry,
 }
 
 impl Part {
@@ -63,6 +66,7 @@ impl Part {
             Self::List => list::run(rounds, report).await,
             Self::Page => page::run(rounds, report).await,
             Self::Recovery => recovery::run(rounds, report).await,
+            Self::Telemetry => telemetry::run(rounds, report).await,
         }
     }
 }

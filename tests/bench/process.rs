@@ -1,5 +1,6 @@
 //! Processes under measurement: started, read from `/proc`, ended.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -25,10 +26,12 @@ fn sibling(name: &str) -> anyhow::Result<PathBuf> {
 
 impl Process {
     /// Starts a binary of the workspace.
-    pub(crate) fn start(name: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str, arguments: &[impl AsRef<OsStr>]) -> anyhow::Result<Self> {
         let mut command = Command::new(sibling(name)?);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         command.env("CUEPOINT_LOG", "error");
+        // What a process tells, it tells each second: a measurement is no longer than a few.
+        command.envs([("OTEL_METRIC_EXPORT_INTERVAL", "1000"), ("OTEL_BSP_SCHEDULE_DELAY", "1000"), ("OTEL_BLRP_SCHEDULE_DELAY", "1000")]);
         let child = command.spawn().context("cannot start a process")?;
         let pid = child.id().context("a process has an id")?;
         Ok(Self { child, pid })

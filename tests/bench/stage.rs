@@ -15,14 +15,17 @@ use tokio::net::TcpStream;
 
 use crate::http::Target;
 use crate::process::Process;
+use crate::sink::Sink;
 
 /// The secret of the trigger under measurement.
 const SECRET: &str = "bench-secret";
 
-/// Which of the two.
+/// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum System {
     Ours,
+    /// Ours, which tells a receiver of all that it does.
+    Telling,
     Bare,
 }
 
@@ -32,6 +35,7 @@ pub(crate) struct Stage {
     pub(crate) redis: Server,
     pub(crate) client: Client,
     pub(crate) context: Context,
+    pub(crate) sink: Sink,
     folder: PathBuf,
 }
 
@@ -49,7 +53,7 @@ impl Stage {
         std::fs::write(folder.join("deployment.key"), "0123456789abcdef0123456789abcdef")?;
         let client = async_nats::connect(nats.url()).await?;
         let context = topology::context(&client);
-        let stage = Self { nats, redis, client, context, folder };
+        let stage = Self { nats, redis, client, context, sink: Sink::open().await?, folder };
         topology::ensure(&stage.context, &Sizes { session_backlog: 1_000_000, ..Sizes::default() }, 1_790_000_000).await?;
         let bucket = stage.context.get_key_value(subject::RESOURCES).await?;
         let kind = if work_ms > 0 { "scripted" } else { "rules" };
@@ -89,9 +93,10 @@ impl Stage {
         let (nats, http, key) = (self.nats.url(), address.to_string(), self.folder.join("deployment.key"));
         let process = match system {
             System::Bare => Process::start("bench", &["bare-gateway", "--nats", &nats, "--http", &http])?,
-            System::Ours => {
+            System::Ours | System::Telling => {
                 let (redis, key) = (self.redis.url(), key.to_str().context("a path")?.to_owned());
-                Process::start("gateway", &["--nats", &nats, "--redis", &redis, "--http", &http, "--deployment-key-file", &key])?
+                let flags = ["--nats", &nats, "--redis", &redis, "--http", &http, "--deployment-key-file", &key];
+                Process::start("gateway", &self.told(&flags, system))?
             }
         };
         let target = Target { address, trigger: "bench", secret: SECRET, sessions: 1_000 };
@@ -129,8 +134,16 @@ impl Stage {
         match system {
             System::Bare => Process::start("bench", &["bare-worker", "--nats", &nats, "--redis", &redis, "--work-ms", &work]),
             // The bare loop keeps no lists and tells nobody of results; what these cost is another question.
-            System::Ours => Process::start("worker", &["--nats", &nats, "--redis", &redis, "--roles", "turns"]),
+            System::Ours | System::Telling => {
+                Process::start("worker", &self.told(&["--nats", &nats, "--redis", &redis, "--roles", "turns"], system))
+            }
         }
+    }
+
+    /// The flags of a process, and where it is to tell of itself.
+    fn told(&self, flags: &[&str], system: System) -> Vec<String> {
+        let telling = if system == System::Telling { self.sink.flags().to_vec() } else { Vec::new() };
+        flags.iter().map(|&flag| flag.to_owned()).chain(telling).collect()
     }
 
     /// Empties EVENTS and LOG between rounds.

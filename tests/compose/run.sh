@@ -72,7 +72,7 @@ old=${OLD:-$(git -C "$root" rev-list HEAD | while read -r one; do
     git -C "$root" diff --quiet "$one" HEAD -- gateway/src worker/src proto/src proto/cuepoint backbone/src || { echo "$one" && break; }
 done)}
 old=$(git -C "$root" rev-parse --short "$old")
-image_build new "$root" "$new"
+image_new
 image_old
 image_layers
 image_sizes

@@ -63,6 +63,14 @@ image_build() {
     say "images $1" "of $3, in $(($(date +%s) - since)) s"
 }
 
+# What is committed: a tree that changes under a build would be built again for each image.
+image_new() {
+    local tree="$out/new"
+    rm -rf "$tree" && mkdir -p "$tree"
+    git -C "$root" archive "$new" | tar -x -C "$tree"
+    image_build new "$tree" "$new"
+}
+
 # The commit to upgrade from, built by the Dockerfile and the profile of today.
 image_old() {
     local tree="$out/old"

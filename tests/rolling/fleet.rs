@@ -56,7 +56,7 @@ impl Fleet {
     pub(crate) async fn start(directory: &Path, system: &System) -> anyhow::Result<Self> {
         let file = |name: &str| system.scratch.path().join(name).display().to_string();
         let files = [("--deployment-key-file", file("key")), ("--api-token-file", file("token"))];
-        let mut fleet = Self { servers: system.servers_told().to_vec(), files, gateways: Vec::new(), workers: Vec::new() };
+        let mut fleet = Self { servers: system.servers_told("worker"), files, gateways: Vec::new(), workers: Vec::new() };
         for _ in 0..GATEWAYS {
             let port = free_port()?;
             let child = fleet.gateway(directory, port)?;

@@ -26,6 +26,7 @@
 //! - [`peer`]: programs that nobody here wrote;
 //! - [`cluster`]: nats-servers, alone or three;
 //! - [`secured`]: a broker that asks who one is;
+//! - [`intruder`]: whoever has a seed, and tries more than it is for;
 //! - [`breakable`]: a real server that a test breaks while others use it;
 //! - [`scratch`]: a directory that is removed;
 //! - [`mod@eventually`]: bounded waits.
@@ -39,6 +40,7 @@ pub mod eventually;
 pub mod fatal;
 pub mod ledger;
 pub mod load;
+pub mod intruder;
 pub mod node;
 pub mod oracle;
 pub mod peer;

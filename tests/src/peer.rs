@@ -18,6 +18,8 @@
 //! - [`publisher`]: the examples of publishers, by the NATS clients of three languages;
 //! - [`signer`]: calls signed by the libraries of those who call;
 //! - [`browser`]: Chromium, and what looks at pages in it;
+//! - [`phoenix`]: a receiver of traces that knows models and tools;
+//! - [`prometheus`]: what scrapes metrics and reads rules;
 //! - [`smtp`]: a mail server that keeps what it is sent;
 //! - [`webhook`]: a receiver of webhooks that checks signatures by the official library.
 
@@ -28,7 +30,9 @@ pub mod conformance;
 pub mod everything;
 pub mod filesystem;
 pub mod llmock;
+pub mod phoenix;
 mod process;
+pub mod prometheus;
 pub mod publisher;
 pub mod sdk;
 pub mod signer;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backbone::config::{Nats, NatsAccess};
+use backbone::config::{Nats, NatsAccess, Redis, RedisAccess};
 use cuepoint::security::plan::Plan;
 use cuepoint::security::{self, accounts};
 use nkeys::KeyPair;
@@ -20,10 +20,11 @@ pub struct Secured {
 
 impl Secured {
     /// Makes one, with a publisher for each of these triggers.
-    pub(crate) fn make(dir: &Path, publishers: &[&str]) -> Self {
+    pub(crate) fn make(dir: &Path, publishers: &[&str], outside: &[&str]) -> Self {
         let dir = std::path::absolute(dir).expect("a whole path");
         let plan = Plan {
             publishers: publishers.iter().map(|trigger| trigger.parse().expect("a trigger id")).collect(),
+            subjects: outside.iter().copied().map(str::to_owned).collect(),
             tls: true,
             // Node asks for `localhost` where the address is one.
             hosts: ["127.0.0.1", "localhost"].map(str::to_owned).into(),
@@ -46,6 +47,22 @@ impl Secured {
         format!("{}include \"../security/accounts.conf\"", accounts::tls(&self.dir.display().to_string()))
     }
 
+    /// What redis-server is told of it: nodes are the user of nats-config, and whoever says nothing is the harness.
+    pub(crate) fn redis_arguments(&self) -> Vec<String> {
+        let made = std::fs::read_to_string(self.dir.join("redis.acl")).expect("there are users of Redis");
+        let (off, nodes) = made.split_once('\n').expect("two users");
+        assert!(off.starts_with("user default off") && nodes.starts_with("user cuepoint on"), "{made}");
+        let file = self.dir.join("tests.acl");
+        std::fs::write(&file, format!("user default on nopass ~* &* +@all\n{nodes}")).expect("the scratch directory can be written to");
+        vec!["--aclfile".to_owned(), file.display().to_string()]
+    }
+
+    /// How a node reaches Redis.
+    pub(crate) fn redis(&self, url: &str) -> Redis {
+        let access = RedisAccess { password: Some(self.dir.join("redis.password")), ..RedisAccess::default() };
+        Redis { url: url.replace("://", "://cuepoint@"), access }
+    }
+
     /// A file in it, such as `users/reader.nk`.
     pub fn file(&self, name: &str) -> String {
         self.dir.join(name).display().to_string()
@@ -54,6 +71,21 @@ impl Secured {
     /// How a user reaches a broker; the user `harness` may do everything.
     pub(crate) fn user(&self, url: &str, name: &str) -> Nats {
         Nats { url: url.to_owned(), access: NatsAccess { nkey: Some(self.dir.join(format!("users/{name}.nk"))), ..self.tls() } }
+    }
+
+    /// How a process of its own is told that it is a user.
+    pub(crate) fn flags(&self, name: &str) -> Vec<String> {
+        let files = [
+            ("nkey", format!("users/{name}.nk")),
+            ("ca", "tls/ca.crt".into()),
+            ("cert", "tls/client.crt".into()),
+            ("key", "tls/client.key".into()),
+        ];
+        files
+            .into_iter()
+            .flat_map(|(flag, file)| [format!("--nats-{flag}"), self.file(&file)])
+            .chain(["--redis-password-file".to_owned(), self.file("redis.password")])
+            .collect()
     }
 
     fn tls(&self) -> NatsAccess {

@@ -20,6 +20,7 @@ pub enum Place {
 pub struct Setup {
     pub(crate) place: Place,
     pub(crate) nats: Option<String>,
+    pub(crate) user: String,
     pub(crate) redis: Option<String>,
     pub(crate) turns: usize,
     pub(crate) body_bytes: usize,
@@ -39,6 +40,7 @@ impl Setup {
         Self {
             place,
             nats: None,
+            user: "worker".to_owned(),
             redis: None,
             turns: 64,
             body_bytes: limit::BODY_BYTES_MAX,
@@ -93,6 +95,12 @@ impl Setup {
     /// In a process of its own.
     pub fn child() -> Self {
         Self::of(Place::Child)
+    }
+
+    /// A worker of one role alone, and of the user for that; it must be a child.
+    #[must_use]
+    pub fn role(self, role: &str) -> Self {
+        Self { user: role.to_owned(), ..self }.flags(&["--roles".to_owned(), role.to_owned()])
     }
 
     /// It reaches NATS at this address.

@@ -10,7 +10,7 @@ use backbone::topology::{self, Sizes};
 use backbone::{nats, publish};
 use bytes::Bytes;
 use clap::Parser;
-use cuepoint::server::{Options, Server};
+use cuepoint::server::{Kind, Options, Server};
 use proto::id::{ConversationId, Epoch, EventSeq, Receipt, SessionKey};
 use proto::limit;
 use proto::resource::Resource;
@@ -52,6 +52,9 @@ pub const DEPLOYMENT_KEY: &str = "a-deployment-key-of-tests";
 struct Arguments {
     #[command(flatten)]
     logging: Logging,
+    /// Every system with one nats-server is a secured one: `make proof-permissions`.
+    #[arg(long, env = "CUEPOINT_TEST_SECURED")]
+    secured: bool,
 }
 
 /// A system that is being described.
@@ -61,6 +64,7 @@ pub struct Builder {
     node: PathBuf,
     is_cluster: bool,
     secured: Option<Vec<&'static str>>,
+    outside: Vec<&'static str>,
     sizes: Sizes,
     resources: Vec<Resource>,
     workers: Vec<Setup>,
@@ -74,6 +78,7 @@ impl Builder {
             node: node.into(),
             is_cluster: false,
             secured: None,
+            outside: Vec::new(),
             sizes: Sizes::default(),
             resources: vec![scripted("echo", serde_json::json!({}))],
             workers: Vec::new(),
@@ -86,9 +91,14 @@ impl Builder {
         Self { is_cluster: true, sizes: Sizes { replicas: 3, ..self.sizes }, ..self }
     }
 
-    /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers; nodes are in this process.
+    /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers.
     pub fn secured(self, publishers: &[&'static str]) -> Self {
         Self { secured: Some(publishers.to_vec()), ..self }
+    }
+
+    /// Where abilities and destinations of a secured system may send to.
+    pub fn outside(self, subjects: &[&'static str]) -> Self {
+        Self { outside: subjects.to_vec(), ..self }
     }
 
     /// Streams of other sizes.
@@ -117,10 +127,13 @@ impl Builder {
     /// Starts everything, and waits until every gateway is ready.
     pub async fn start(self) -> System {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let _handle = telemetry::logging::start(&Arguments::parse_from(["tests"]).logging).expect("CUEPOINT_LOG is a filter");
+        let arguments = Arguments::parse_from(["tests"]);
+        let _handle = telemetry::logging::start(&arguments.logging).expect("CUEPOINT_LOG is a filter");
         let scratch = Scratch::new();
-        let redis = Options::redis(scratch.path().join("redis")).start();
-        let secured = self.secured.as_deref().map(|publishers| Secured::make(&scratch.path().join("security"), publishers));
+        let publishers = self.secured.or_else(|| (arguments.secured && !self.is_cluster).then(Vec::new));
+        let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers, &self.outside));
+        let redis = Kind::Redis { arguments: secured.as_ref().map(Secured::redis_arguments).unwrap_or_default() };
+        let redis = Options { kind: redis, ..Options::redis(scratch.path().join("redis")) }.start();
         let servers = async {
             match &secured {
                 Some(secured) => cluster::secured(scratch.path(), secured.configuration()).await,
@@ -225,9 +238,21 @@ impl System {
         bucket.delete(key).await.expect("a resource can be removed");
     }
 
-    /// Where NATS and Redis are, as commands are told.
-    pub fn servers_told(&self) -> [String; 4] {
-        ["--nats".to_owned(), self.nats_url.clone(), "--redis".to_owned(), self.redis.url().to_owned()]
+    /// Where NATS and Redis are, as commands are told that come as a user.
+    pub fn servers_told(&self, user: &str) -> Vec<String> {
+        let (nats, redis) = self.servers(&Setup::here(), user);
+        let servers = ["--nats".to_owned(), nats.url, "--redis".to_owned(), redis.url];
+        [&servers[..], &self.flags(user)].concat()
+    }
+
+    /// How a process of its own is told which user of NATS it is.
+    fn flags(&self, user: &str) -> Vec<String> {
+        self.secured.as_ref().map(|secured| secured.flags(user)).unwrap_or_default()
+    }
+
+    /// How large its streams are.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// A proxy in front of the first nats-server.
@@ -243,13 +268,13 @@ impl System {
     fn servers(&self, setup: &Setup, user: &str) -> (config::Nats, config::Redis) {
         let url = setup.nats.as_ref().unwrap_or(&self.nats_url);
         let nats = self.secured.as_ref().map_or_else(|| config::Nats::at(url), |secured| secured.user(url, user));
-        assert!(self.secured.is_none() || setup.place == Place::Here, "a process of its own is not told who it is");
-        (nats, config::Redis::at(setup.redis.clone().unwrap_or_else(|| self.redis.url().to_owned())))
+        let url = setup.redis.as_deref().unwrap_or_else(|| self.redis.url());
+        (nats, self.secured.as_ref().map_or_else(|| config::Redis::at(url), |secured| secured.redis(url)))
     }
 
     /// Starts a worker; its index.
     pub async fn start_worker(&mut self, setup: Setup) -> usize {
-        let (nats, redis) = self.servers(&setup, "worker");
+        let (nats, redis) = self.servers(&setup, &setup.user);
         let settings = setup.settings.as_ref().map(|text| {
             let file = self.scratch.path().join(format!("settings-{}.yaml", self.workers.len()));
             std::fs::write(&file, text).expect("the scratch directory can be written to");
@@ -277,6 +302,7 @@ impl System {
                 let mut flags = flags.map(str::to_owned).collect::<Vec<String>>();
                 let retries = setup.retries.iter().map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",");
                 flags.extend(["--deployment-key-file".to_owned(), key.display().to_string(), "--deliver-retries".to_owned(), retries]);
+                flags.extend(self.flags(&setup.user));
                 flags.extend(settings.into_iter().flat_map(|file| ["--settings".to_owned(), file.display().to_string()]));
                 flags.extend(setup.flags);
                 flags.extend(setup.fatal.into_iter().flat_map(|point| ["--fatal".to_owned(), point]));
@@ -312,7 +338,7 @@ impl System {
                 let flags = ["gateway", "--nats", &nats.url, "--redis", &redis.url, "--http", "127.0.0.1:0"];
                 let files = ["--deployment-key-file", &key, "--api-token-file", &token];
                 let flags = flags.into_iter().chain(files).map(str::to_owned);
-                let flags: Vec<String> = flags.chain(setup.gateway_flags()).collect();
+                let flags: Vec<String> = flags.chain(self.flags("gateway")).chain(setup.gateway_flags()).collect();
                 Node::child(&self.node, &flags).await
             }
         };

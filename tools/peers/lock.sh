@@ -28,6 +28,7 @@ python source --no-deps --no-binary nkeys
 python llama --no-deps
 python api
 python chart
+python phoenix
 # Without `resolved` the list names no host: each takes the packages from the registry that it is set to.
 for list in . browser spectral ../../tests/chart; do
     (cd "$list" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error)

@@ -122,7 +122,9 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         key: key.clone(),
         prints,
     };
-    let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now: Arc::new(|| SystemClock.now_ms()) };
+    let now: outbox::service::Now = Arc::new(|| SystemClock.now_ms());
+    let telemetry = config.telemetry.clone();
+    let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now, telemetry };
     let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
         broker: Arc::new(Nats::new(client.clone())),

@@ -91,8 +91,8 @@ const DELIVER: [&str; 9] = [
 ];
 /// What it hears.
 const DELIVER_HEARS: [&str; 1] = ["$KV.resources.>"];
-/// What the set-up says: it makes streams, buckets and consumers, and counts the epochs.
-const SETUP: [&str; 2] = ["$JS.API.>", "$KV.resources.system.epoch"];
+/// What the set-up says: it makes streams, buckets and consumers, counts the epochs, takes backups and gives them back.
+const SETUP: [&str; 5] = ["$JS.API.>", "$JS.SNAPSHOT.>", "$KV.resources.system.epoch", "event.>", "answer.>"];
 /// What a reader says: reads of the log.
 const READER: [&str; 4] = ["$JS.API.DIRECT.GET.LOG", "$JS.API.DIRECT.GET.LOG.>", "$JS.API.STREAM.INFO.LOG", "$JS.API.STREAM.MSG.GET.LOG"];
 /// What it hears: wake-ups, and the progress of turns.
@@ -177,4 +177,38 @@ pub fn all(plan: &Plan) -> Vec<User> {
     }
     kinds.extend(plan.publishers.iter().cloned().map(Kind::Publisher));
     kinds.into_iter().map(|kind| User::new(kind, plan)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::{Kind, Plan, all};
+
+    /// Where the table stands.
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/security.md");
+    /// Set to write what is tested: `CUEPOINT_UPDATE=1 cargo nextest run -p cuepoint user`.
+    const UPDATE: Option<&str> = option_env!("CUEPOINT_UPDATE");
+
+    #[test]
+    fn the_page_about_security_has_the_table() {
+        let plan = Plan { publishers: ["orders".parse().unwrap()].into(), ..Plan::default() };
+        let mut table = String::from("| user | account | publishes | hears, beside `_INBOX.>` |\n| --- | --- | --- | --- |\n");
+        for user in all(&plan) {
+            let cell = |subjects: &[String]| {
+                let quoted: Vec<String> = subjects.iter().map(|subject| format!("`{subject}`")).collect();
+                if quoted.is_empty() { "nothing".to_owned() } else { quoted.join(" ") }
+            };
+            let name = if matches!(user.kind, Kind::Publisher(_)) { "publisher of `orders`" } else { user.kind.name() };
+            writeln!(table, "| {name} | `{}` | {} | {} |", user.account, cell(&user.calls), cell(&user.hears)).unwrap();
+        }
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let (before, rest) = page.split_once("<!-- users -->\n").unwrap();
+        let (kept, after) = rest.split_once("<!-- /users -->").unwrap();
+        if UPDATE.is_some() {
+            std::fs::write(PAGE, format!("{before}<!-- users -->\n{table}<!-- /users -->{after}")).unwrap();
+        } else {
+            assert!(kept == table, "docs/security.md has another table: CUEPOINT_UPDATE=1 cargo nextest run -p cuepoint user");
+        }
+    }
 }

@@ -30,6 +30,7 @@ pub(crate) async fn once(system: System, events: u64, sessions: u64, known: u64)
     let each = if system == System::Bare { 2 } else { 1 };
     let rate = log::rate(&stage.context, before, events * each).await?;
     worker.kill().await?;
+    anyhow::ensure!(system != System::Telling || stage.sink.received() > 0, "the worker told nothing");
     stage.close().await?;
     #[expect(clippy::cast_precision_loss, reason = "1 or 2")]
     Ok(rate / each as f64)

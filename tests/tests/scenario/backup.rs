@@ -138,7 +138,7 @@ async fn all_that_was_is_there_again_what_waited_is_handled_once_and_no_receipt_
     lose_everything(&system).await;
     spoil_and_mend(&system, &directory).await;
 
-    let arguments = ["restore".to_owned(), directory.display().to_string()].into_iter().chain(system.servers_told());
+    let arguments = ["restore".to_owned(), directory.display().to_string()].into_iter().chain(system.servers_told("setup"));
     command::restore::run(&Restore::parse_from(arguments).options).await.expect("the backup is given back");
     assert_eq!(contents(&system).await, was);
     let new = system.view().epoch().await;

@@ -120,9 +120,8 @@ async fn an_index_that_is_wiped_or_dropped_is_made_again_as_it_was() {
     };
     system.view().redis::<()>(&["FLUSHALL"]).await.unwrap();
     assert_eq!(repaired(&system).await, before, "after a wipe");
-    let nats = system.nats[0].url().to_owned();
-    let redis = system.redis.url().to_owned();
-    let asked = Reindex::try_parse_from(["reindex", "--nats", &nats, "--redis", &redis, "--timeout", "20s"]).unwrap();
+    let command = ["reindex", "--timeout", "20s"].map(str::to_owned).into_iter().chain(system.servers_told("index"));
+    let asked = Reindex::try_parse_from(command).unwrap();
     cuepoint::command::reindex::run(&asked.options).await.unwrap();
     assert_eq!(all(&system).await, before, "after cuepoint reindex");
     let old: Vec<String> = system.view().redis(&["KEYS", "cue:{idx}:2:0:*"]).await.unwrap();

@@ -29,11 +29,14 @@ mod key;
 mod kill;
 mod lean;
 mod live;
+#[cfg(feature = "proof")]
+mod observed;
 mod order;
 mod outbox;
 mod overload;
 mod overview;
 mod peer;
+mod permission;
 mod phantom;
 mod pin;
 mod publisher;

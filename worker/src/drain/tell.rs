@@ -42,7 +42,8 @@ impl Drain<'_> {
         if !span::is_told() {
             return Span::none();
         }
-        span::agent(&turn.plan.answerer, &turn.conversation.id(&self.mailbox.session).to_string())
+        let session = &self.mailbox.session;
+        span::agent(&turn.plan.answerer, session, &turn.conversation.id(session).to_string())
     }
 
     /// Tells how long an event lay in its inbox, by two clocks that may differ.
