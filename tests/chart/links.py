@@ -112,12 +112,12 @@ def monitors(objects):
 
 
 def sources(volume):
-    """The ConfigMaps and Secrets of a volume: kind, name, keys."""
+    """The ConfigMaps and Secrets of a volume: kind, name, and the keys that are meant, each with its path there."""
     each = volume["projected"]["sources"] if "projected" in volume else [volume]
     for one in each:
         for kind, where in (("ConfigMap", one.get("configMap")), ("Secret", one.get("secret"))):
             if where:
-                yield kind, where.get("name") or where["secretName"], [item["key"] for item in where.get("items", [])]
+                yield kind, where.get("name") or where["secretName"], [(item["key"], item["path"]) for item in where.get("items", [])]
 
 
 def mounts(objects):
@@ -131,8 +131,9 @@ def mounts(objects):
             yield f"{named(one)} has volumes {sorted(volumes)}, and mounts {sorted(mounted)}"
         for kind, name, keys in (found for volume in pod["spec"].get("volumes", []) for found in sources(volume)):
             used.add((kind, name))
-            if (kind, name) in made and not set(keys) <= set(made[kind, name]["data"]):
-                yield f"{named(one)} mounts {keys} of {kind} {name}, which has {sorted(made[kind, name]['data'])}"
+            wanted = [key for key, _ in keys]
+            if (kind, name) in made and not set(wanted) <= set(made[kind, name]["data"]):
+                yield f"{named(one)} mounts {wanted} of {kind} {name}, which has {sorted(made[kind, name]['data'])}"
     yield from (f"{kind} {name} is mounted by nobody" for kind, name in sorted(set(made) - used))
 
 
