@@ -27,8 +27,9 @@ def selected(objects):
 
 
 def faults(objects):
-    """What does not fit, each as a line."""
-    return [line for check in (twice, selectors, services, targets, monitors, mounts, accounts, grace, spread) for line in check(objects)]
+    """What does not fit among a release's objects, each as a line."""
+    checks = (twice, selectors, services, targets, monitors, mounts, accounts, grace, spread)
+    return [line for check in checks for line in check(objects)]
 
 
 def twice(objects):
@@ -126,6 +127,7 @@ def mounts(objects):
     used = set()
     for one, pod in pods(objects):
         volumes = {volume["name"] for volume in pod["spec"].get("volumes", [])}
+        volumes |= {claim["metadata"]["name"] for claim in one["spec"].get("volumeClaimTemplates", [])}
         mounted = {mount["name"] for container in pod["spec"]["containers"] for mount in container.get("volumeMounts", [])}
         if volumes != mounted:
             yield f"{named(one)} has volumes {sorted(volumes)}, and mounts {sorted(mounted)}"

@@ -17,6 +17,9 @@ from links import sources
 
 BINARIES = pathlib.Path(os.environ.get("BINARIES", ROOT / "target" / "debug")).absolute()
 PROGRAM = BINARIES / "cuepoint"
+TOOLS = ROOT / ".tools" / "bin"
+# What stands for a container's program.
+PROGRAMS = {"/cuepoint": PROGRAM, "nats-server": TOOLS / "nats-server", "redis-server": TOOLS / "redis-server"}
 # What fields of a Pod say where there is no cluster.
 FIELDS = {"metadata.name": "cuepoint-gateway-5d8f-x7k2p", "metadata.namespace": "events", "spec.nodeName": "node-1"}
 FAKE_JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJ4In0.eA"
@@ -104,35 +107,35 @@ class Node:
     def mounts(pod):
         """The volumes of a Pod's container, each with its path there."""
         volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
-        return [(volumes[one["name"]], one["mountPath"]) for one in pod["spec"]["containers"][0].get("volumeMounts", [])]
+        mounts = pod["spec"]["containers"][0].get("volumeMounts", [])
+        return [(volumes[one["name"]], one["mountPath"]) for one in mounts if one["name"] in volumes]
 
-    def lay(self, pod, place):
-        """Writes a Pod's files below a directory."""
+    def lay(self, pod, place, moved=str):
+        """Writes a Pod's files below a directory, each with its text changed by `moved`."""
         for volume, mount in self.mounts(pod):
             for kind, name, keys in sources(volume):
                 held = self.texts[(kind, name)]
                 for key, path in keys or [(key, key) for key in held]:
                     file = place / f"{mount.lstrip('/')}/{path}"
                     file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_text(held[key], encoding="utf-8")
+                    file.write_text(moved(held[key]), encoding="utf-8")
 
     def command(self, pod, place, extra=(), override=None):
         """How a Pod's program is started: arguments and environment, with paths below `place`."""
         container = pod["spec"]["containers"][0]
-        image = self.images[re.search(r"/([a-z]+)[:@]", container["image"]).group(1)]
+        image = self.images.get(re.search(r"/([a-z]+)[:@]", container["image"]).group(1), {"env": {}, "entry": []})
         self.lay(pod, place)
         env = dict(image["env"])
         for one in container.get("env", []):
             env[one["name"]] = self.value(one, env)
         env.update(override or {})
-        ours = [mount for _, mount in self.mounts(pod)] + ["/data"]
+        ours = [mount["mountPath"] for mount in container.get("volumeMounts", [])] + ["/data"]
 
         def moved(text):
             return str(place) + text if any(text == mount or text.startswith(f"{mount}/") for mount in ours) else text
 
         argv = [moved(one) for one in [*(container.get("command") or image["entry"]), *container.get("args", []), *extra]]
-        assert argv[0] == "/cuepoint", argv
-        return [str(PROGRAM), *argv[1:]], {name: moved(value) for name, value in env.items() if value is not None}
+        return [str(PROGRAMS[argv[0]]), *argv[1:]], {name: moved(value) for name, value in env.items() if value is not None}
 
     def value(self, one, before):
         """The value of a variable, as the kubelet makes it; the ones before it may stand in it."""

@@ -6,6 +6,7 @@ What this leaves out of the set `tls-mtls` is TLS to Redis, which the Redis of t
 
 import json
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -15,11 +16,11 @@ import unittest
 import urllib.error
 import urllib.request
 
-from chart import CHART, ROOT, merge, named, objects, pods, read
-from node import PROGRAM, Node
+from chart import CHART, merge, named, objects, pods, read
+from node import TOOLS, Node
 from test_start import keys, run
+from trial import TRIAL, manifests, secrets
 
-TOOLS = ROOT / ".tools" / "bin"
 READY_SECONDS = 60
 MINIMAL = read(CHART / "ci" / "minimal.yaml")
 # The sizes and bots of the minimal set, and a faster end.
@@ -68,7 +69,6 @@ class Release(unittest.TestCase):
         scratch = tempfile.TemporaryDirectory(prefix="chart-")
         self.addCleanup(scratch.cleanup)
         self.scratch = pathlib.Path(scratch.name)
-        self.keys = keys(self.scratch, "--tls", "--host", "127.0.0.1", "--store", str(self.scratch / "nats"))
         self.nats, self.redis, self.http = f"127.0.0.1:{port()}", f"127.0.0.1:{port()}", f"127.0.0.1:{port()}"
         self.ops = {}
 
@@ -127,10 +127,10 @@ class Release(unittest.TestCase):
             code = process.wait(timeout=max(1, grace - (time.monotonic() - began)))
             self.assertEqual(code, 0, self.log(name))
 
-    def played(self, values, addresses):
+    def played(self, values, addresses, given=None):
         """Installs, tests, upgrades and ends a release."""
         found = objects(values)
-        node = Node(self.scratch, self.keys, found)
+        node = Node(self.scratch, self.keys, found, given)
         self.assertEqual(len(self.hooks(node, found, "pre-install", addresses)), 1)
         running = self.deployed(node, found, addresses)
         self.assertIn("2 created", self.hooks(node, found, "post-install", addresses)[0])
@@ -148,11 +148,36 @@ class Release(unittest.TestCase):
         self.ended(running)
 
     def test_the_minimal_set_is_installed_tested_upgraded_and_ended(self):
+        self.keys = keys(self.scratch)
         self.servers(["--jetstream", "--store_dir", str(self.scratch / "nats")], [])
         values = merge(MINIMAL, {"gateway": {"drainDelay": "1s"}})
         self.played(values, {"CUEPOINT_NATS": f"nats://{self.nats}", "CUEPOINT_REDIS": f"redis://{self.redis}"})
 
+    def test_the_trial_servers_and_their_secrets_serve_the_trial_values(self):
+        self.keys = keys(self.scratch)
+        given = secrets(self.keys)
+        node = Node(self.scratch, self.keys, manifests(), given)
+        monitor = f"127.0.0.1:{port()}"
+        options = {
+            "nats": ["--addr", "127.0.0.1", "--port", self.nats.split(":")[1], "--http_port", monitor.split(":")[1]],
+            "redis": ["--bind", "127.0.0.1", "--port", self.redis.split(":")[1]],
+        }
+        for one, pod in pods(manifests()):
+            name = one["metadata"]["name"]
+            place = self.scratch / name
+            (place / "data").mkdir(parents=True)
+            argv, env = node.command(pod, place, options[name])
+            node.lay(pod, place, lambda text, place=place: re.sub(r"(?<![\w/])/(data|etc)\b", rf"{place}/\1", text))
+            self.started(name, argv, env)
+        for each in (self.nats, self.redis):
+            eventually(lambda: listens(each), f"nothing listens on {each}")
+        for probe in ("/healthz", "/healthz?js-server-only=true"):
+            eventually(lambda: ask(monitor, probe)[0] == 200, f"{probe} of NATS is not well")
+        values = merge(read(TRIAL / "values.yaml"), {"gateway": {"drainDelay": "1s"}})
+        self.played(values, {"CUEPOINT_NATS": f"nats://{self.nats}", "CUEPOINT_REDIS": f"redis://cuepoint@{self.redis}"}, given)
+
     def test_users_with_nkeys_and_client_certificates_may_do_all_that_a_release_does(self):
+        self.keys = keys(self.scratch, "--tls", "--host", "127.0.0.1", "--store", str(self.scratch / "nats"))
         self.servers(["--config", str(self.keys / "nats.conf")], ["--aclfile", str(self.keys / "redis.acl"), "--protected-mode", "no"])
         values = merge(read(CHART / "ci" / "tls-mtls.yaml"), SMALL)
         # _INBOX is what `cuepoint nats-config` allows.
