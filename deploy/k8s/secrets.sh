@@ -5,11 +5,11 @@
 #     deploy/k8s/secrets.sh secrets | kubectl --namespace cuepoint apply --filename -
 set -eu
 
-[ $# = 1 ] && [ -f "$1/accounts.conf" ] || {
+dir=${1:-}
+if [ $# != 1 ] || [ ! -f "$dir/accounts.conf" ]; then
     echo "usage: $0 DIR, where \`cuepoint nats-config DIR\` has been" >&2
     exit 2
-}
-dir=$1
+fi
 
 # A Secret of a name, a type, and files, each as KEY=FILE.
 secret() {

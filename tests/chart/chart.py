@@ -16,9 +16,25 @@ RELEASE = "cuepoint"
 NAMESPACE = "events"
 
 
+class Once(yaml.SafeLoader):
+    """YAML in which a key stands once: the API server refuses it twice, and PyYAML would take the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if len(keys) != len(set(keys)):
+            raise ValueError(f"{max(keys, key=keys.count)} stands twice in a map: {node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def documents(text):
+    """The objects of a file."""
+    return [one for one in yaml.load_all(text, Loader=Once) if one]
+
+
 def read(path):
-    """The YAML of a file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    """The YAML of a file, which holds one object."""
+    [whole] = documents(path.read_text(encoding="utf-8"))
+    return whole
 
 
 def merge(under, over):
@@ -46,7 +62,7 @@ def objects(values, upgrade=False):
     found = []
     for path, text in sorted(texts(values, upgrade).items()):
         if path.endswith((".yaml", ".yml")):
-            found += [one for one in yaml.safe_load_all(text) if one]
+            found += documents(text)
     return found
 
 

@@ -1,6 +1,7 @@
 """Real Helm renders every value set, and Kubernetes' own schemas take what comes of it."""
 
 import copy
+import tempfile
 import unittest
 
 import helm_python
@@ -8,7 +9,7 @@ import kubernetes_validate
 
 import links
 import restricted
-from chart import CHART, ROOT, SETS, loaded, merge, named, objects, pods, read, rendered, texts
+from chart import CHART, NAMESPACE, RELEASE, ROOT, SETS, documents, loaded, merge, named, objects, pods, read, rendered, texts
 
 # The oldest Kubernetes that Chart.yaml takes, and the newest that there are schemas of.
 OLDEST = loaded().metadata["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
@@ -65,6 +66,16 @@ class Render(unittest.TestCase):
     def test_an_upgrade_has_the_same_objects_as_an_install(self):
         for path in SETS:
             self.assertEqual(objects(read(path), upgrade=True), rendered()[path.stem])
+
+    def test_the_packed_chart_renders_the_same(self):
+        with tempfile.TemporaryDirectory(prefix="chart-") as place:
+            with helm_python.Chart.load(helm_python.package(CHART, destination=place)) as packed:
+                for path in SETS:
+                    self.assertEqual(packed.render(read(path), name=RELEASE, namespace=NAMESPACE, is_install=True), texts(read(path)))
+
+    def test_a_key_that_stands_twice_is_found_out(self):
+        with self.assertRaisesRegex(ValueError, "a stands twice"):
+            documents("a: 1\nb: 2\na: 3\n")
 
     def test_a_release_of_a_long_name_keeps_within_the_bounds_of_kubernetes(self):
         values = merge(read(CHART / "ci" / "keda.yaml"), {"workers": {"p" * 15: {"keda": {"enabled": True}}}})

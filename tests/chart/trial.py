@@ -3,9 +3,7 @@
 import base64
 import subprocess
 
-import yaml
-
-from chart import ROOT
+from chart import ROOT, documents
 
 TRIAL = ROOT / "deploy" / "k8s"
 MANIFESTS = sorted(path for path in TRIAL.glob("*.yaml") if path.name != "values.yaml")
@@ -13,13 +11,13 @@ MANIFESTS = sorted(path for path in TRIAL.glob("*.yaml") if path.name != "values
 
 def manifests():
     """The objects of the trial's servers."""
-    return [one for path in MANIFESTS for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))]
+    return [one for path in MANIFESTS for one in documents(path.read_text(encoding="utf-8"))]
 
 
 def printed(made):
     """The Secrets that the script prints for a directory of `cuepoint nats-config`."""
     done = subprocess.run([TRIAL / "secrets.sh", made], capture_output=True, text=True, timeout=20, check=True)
-    return list(yaml.safe_load_all(done.stdout))
+    return documents(done.stdout)
 
 
 def secrets(made):
