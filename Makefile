@@ -49,7 +49,7 @@ test: tools peers
 chart:
 	@tools/peers.sh
 	@tools/peers.sh chart
-	tests/chart/run.sh test_render test_bad test_types test_trial
+	tests/chart/run.sh test_render test_bad test_types test_trial test_docs
 
 check: tools
 	cargo fmt --all --check

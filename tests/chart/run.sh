@@ -2,7 +2,7 @@
 # Renders the Helm chart with real Helm and tries all that comes of it, without a cluster: tests/chart/run.sh
 #
 # Wants `make peers`, and `cuepoint` in BINARIES (by default target/debug). Names of test modules, such as
-# test_render, run these alone; test_render, test_bad, test_types and test_trial need no program of ours.
+# test_render, run these alone; all but test_start and test_release need no program of ours.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
