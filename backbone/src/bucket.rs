@@ -4,6 +4,7 @@
 //! `cuepoint setup` may make one. A follower reads what the bucket's stream has, by direct gets, and
 //! is woken by the writes themselves. A wake-up may be missed, and a replica may lag: it looks again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_nats::{Client, Subscriber};
@@ -35,6 +36,9 @@ pub enum Error {
     /// Nothing can be listened to.
     #[error("cannot listen for writes")]
     Listen(#[from] async_nats::SubscribeError),
+    /// A replica does not get to what its leader has.
+    #[error("a replica of the bucket lags behind")]
+    Lags,
     /// The bucket was made anew: what was read of it counts no longer.
     #[error("the bucket was made anew")]
     Anew,
@@ -49,6 +53,28 @@ pub struct Entry {
     pub revision: u64,
     /// What stands there; none where it was taken away.
     pub value: Option<Bytes>,
+}
+
+/// How long a replica may lag behind before a whole bucket cannot be read.
+const WHOLE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The last version of every entry that a bucket has, by key.
+pub async fn entries(client: &Client, bucket: &str) -> Result<BTreeMap<String, Entry>, Error> {
+    let mut follower = Follower::open(client, bucket, ">").await?;
+    let mut entries = BTreeMap::new();
+    let read = async {
+        while !follower.is_current() {
+            let more = follower.read().await?;
+            if more.is_empty() {
+                tokio::time::sleep(LAG).await;
+            }
+            entries.extend(more.into_iter().map(|entry| (entry.key.clone(), entry)));
+        }
+        Ok::<_, Error>(())
+    };
+    tokio::time::timeout(WHOLE_WITHIN, read).await.map_err(|_| Error::Lags)??;
+    entries.retain(|_, entry| entry.value.is_some());
+    Ok(entries)
 }
 
 /// Reads every version of a bucket's entries, in their order.

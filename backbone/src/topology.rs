@@ -93,6 +93,14 @@ pub async fn current_epoch(context: &Context) -> Result<Epoch, Error> {
     }
 }
 
+/// Whether a stream has room for what a turn may write.
+pub async fn has_room(context: &Context, stream: &str) -> Result<bool, Error> {
+    let stream = context.get_stream(stream).await.map_err(broker(format!("look up stream {stream}")))?;
+    let info = stream.cached_info();
+    let Some(max) = u64::try_from(info.config.max_bytes).ok().filter(|max| *max > 0) else { return Ok(true) };
+    Ok(max.saturating_sub(info.state.bytes) >= limit::ROOM_BYTES.min(max / limit::ROOM_SHARE))
+}
+
 /// Creates what is missing and compares what is there. `second` names a new EVENTS stream.
 pub async fn ensure(context: &Context, sizes: &Sizes, second: u32) -> Result<Epoch, Error> {
     ensure_bucket(context, sizes, subject::RESOURCES, limit::REVISIONS_KEPT).await?;
@@ -289,7 +297,9 @@ fn compare(name: &str, found: &Config, wanted: &Config) -> Result<(), Error> {
             ("sources", config.sources.as_ref().map_or(0, Vec::len).to_string()),
         ]
     };
-    let pairs = settings(found).into_iter().zip(settings(wanted));
+    // A limit that was raised by hand harms nothing.
+    let is_raised = found.max_bytes > wanted.max_bytes;
+    let pairs = settings(found).into_iter().zip(settings(wanted)).filter(|((setting, _), _)| !(is_raised && *setting == "max_bytes"));
     same(name, pairs.map(|((setting, found), (_, wanted))| (setting, found, wanted)))
 }
 

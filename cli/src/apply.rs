@@ -12,10 +12,10 @@
 use std::collections::HashMap;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::kv::{Operation, Store};
+use async_nats::jetstream::kv::Store;
+use backbone::bucket;
 use backbone::seal::{self, MasterKey, Purpose};
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use proto::resource::Resource;
 use proto::subject;
 use proto::wire::destination::To;
@@ -161,7 +161,7 @@ struct Known {
 /// Finds out what is to be done.
 pub async fn plan(context: &Context, wanted: &[Wanted], manner: &Manner) -> Result<Plan, Error> {
     let bucket = context.get_key_value(subject::RESOURCES).await.map_err(broker("open the configuration"))?;
-    let mut known = known(&bucket).await?;
+    let mut known = known(context).await?;
     let own = format!("file:{}", manner.name);
     let is_own = |manager: &str| manager == own || manager == FORMER;
     let mut plan = Plan::default();
@@ -348,25 +348,20 @@ fn rank(key: &str) -> (usize, String) {
 
 /// All resources of the bucket that files can keep, by key.
 pub async fn resources(context: &Context) -> Result<Vec<Resource>, Error> {
-    let bucket = context.get_key_value(subject::RESOURCES).await.map_err(broker("open the configuration"))?;
-    let mut found: Vec<_> = known(&bucket).await?.into_iter().filter_map(|(key, entry)| Some((key, entry.resource?))).collect();
+    let mut found: Vec<_> = known(context).await?.into_iter().filter_map(|(key, entry)| Some((key, entry.resource?))).collect();
     found.sort_by_key(|(key, _)| rank(key));
     Ok(found.into_iter().map(|(_, resource)| resource).collect())
 }
 
 /// The entries that files can keep; one that cannot be read belongs to somebody else.
-async fn known(bucket: &Store) -> Result<HashMap<String, Known>, Error> {
-    let reading = "read the configuration";
-    let keys: Vec<String> = bucket.keys().await.map_err(broker(reading))?.try_collect().await.map_err(broker(reading))?;
+async fn known(context: &Context) -> Result<HashMap<String, Known>, Error> {
+    let entries = bucket::entries(&context.client(), subject::RESOURCES).await.map_err(broker("read the configuration"))?;
     let mut known = HashMap::new();
-    for key in keys.into_iter().filter(|key| key.split_once('.').is_some_and(|(group, _)| GROUPS.contains(&group))) {
-        let Some(entry) = bucket.entry(&key).await.map_err(broker(reading))? else { continue };
-        if entry.operation != Operation::Put {
-            continue;
-        }
-        let resource = Resource::decode(&key, entry.value.clone()).ok().flatten();
+    for (key, entry) in entries {
+        let Some(value) = entry.value.filter(|_| key.split_once('.').is_some_and(|(group, _)| GROUPS.contains(&group))) else { continue };
+        let resource = Resource::decode(&key, value.clone()).ok().flatten();
         let manager = resource.as_ref().map_or_else(|| "unknown".to_owned(), |resource| resource.common().managed_by.clone());
-        known.insert(key, Known { revision: entry.revision, manager, value: entry.value, resource });
+        known.insert(key, Known { revision: entry.revision, manager, value, resource });
     }
     Ok(known)
 }

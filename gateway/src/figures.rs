@@ -3,7 +3,6 @@
 //! Read off the broker every few seconds where somebody asks for it, and never by a call of an event.
 //! Every gateway tells the same figures: whoever adds them up takes the highest, not the sum.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -47,7 +46,8 @@ struct Backlog {
 pub(crate) struct Figures {
     backlog: Mutex<Option<(Instant, Backlog)>>,
     fills: Mutex<Vec<Fill>>,
-    dead: AtomicU64,
+    /// Letters in DEAD; none before the first look.
+    dead: Mutex<Option<u64>>,
     /// Checks of readiness, by name.
     checks: Mutex<Vec<(&'static str, bool)>>,
 }
@@ -88,7 +88,7 @@ async fn look(door: &Door) {
         let info = stream.cached_info();
         fills.push(fill(label, info));
         if name == subject::DEAD_STREAM {
-            door.figures.dead.store(info.state.messages, Ordering::Relaxed);
+            *door.figures.dead.lock().unwrap_or_else(PoisonError::into_inner) = Some(info.state.messages);
         }
     }
     *door.figures.fills.lock().unwrap_or_else(PoisonError::into_inner) = fills;
@@ -128,7 +128,10 @@ fn observe(instruments: &Instruments, door: &Weak<Door>) {
     figure(Gauge::BacklogEvents, |door| backlog(door, |backlog| backlog.events));
     figure(Gauge::BacklogSessions, |door| backlog(door, |backlog| backlog.sessions));
     figure(Gauge::SessionsRunnable, |door| backlog(door, |backlog| backlog.runnable));
-    figure(Gauge::DeadLetters, |door| vec![(door.figures.dead.load(Ordering::Relaxed), None)]);
+    figure(Gauge::DeadLetters, |door| {
+        let dead = *door.figures.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        dead.map(|dead| (dead, None)).into_iter().collect()
+    });
     figure(Gauge::StreamBytes, |door| fills(door, |fill| fill.bytes));
     figure(Gauge::StreamBytesMax, |door| fills(door, |fill| fill.bytes_max));
     figure(Gauge::Ready, |door| {

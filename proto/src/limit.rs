@@ -57,6 +57,12 @@ pub const RETRY_AFTER_S: u64 = 1;
 pub const SESSION_BACKLOG_MAX: i64 = 1_000;
 /// How many bytes EVENTS may hold.
 pub const EVENTS_BYTES_MAX: i64 = 8 << 30;
+/// How many bytes LOG and DEAD must have left before a turn is taken up again: its largest record fits, and the letter beside it.
+pub const ROOM_BYTES: u64 = 2 << 20;
+/// The share of a small stream that is enough: one in so many of its bytes.
+pub const ROOM_SHARE: u64 = 16;
+/// How long a look at that room counts.
+pub const ROOM_KNOWN: Duration = Duration::from_secs(1);
 /// How many bytes LOG may hold.
 pub const LOG_BYTES_MAX: i64 = 64 << 30;
 /// How many bytes DEAD may hold.

@@ -264,6 +264,14 @@ impl Instruments {
         self.put_off.add(u64::try_from(count).unwrap_or(u64::MAX), &[]);
     }
 
+    /// Has what alerts look at begin at 0: the first count of a counter that was not there before is seen by nobody.
+    pub fn begin_counting(&self) {
+        for counter in [&self.takeovers, &self.adoptions, &self.redeliveries] {
+            counter.add(0, &[]);
+        }
+        self.fence_refusals.add(0, &[KeyValue::new("verdict", "stale")]);
+    }
+
     /// The end of a turn was told to a destination, or not.
     pub fn delivered(&self, outcome: &'static str) {
         self.deliveries_out.add(1, &[KeyValue::new(name::OUTCOME, outcome)]);

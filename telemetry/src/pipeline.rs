@@ -73,8 +73,9 @@ pub fn start(service: &Service, config: &Config, logging: &Logging) -> Result<Pi
         layers.push(layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET)).boxed());
     }
     if let Some(logs) = &logs {
-        // What exporters themselves log would make more to export, and more of that.
-        let is_ours = |target: &str| !["opentelemetry", "reqwest", "hyper", "h2", "rustls"].iter().any(|theirs| target.starts_with(theirs));
+        // What exporters themselves log would make more to export, and more of that; rmcp says what it must not, as in `logging`.
+        let is_ours =
+            |target: &str| !["opentelemetry", "reqwest", "hyper", "h2", "rustls", "rmcp"].iter().any(|theirs| target.starts_with(theirs));
         let bridge = OpenTelemetryTracingBridge::new(logs);
         layers.push(
             bridge.with_filter(filter_fn(move |metadata| is_ours(metadata.target()) && *metadata.level() <= tracing::Level::INFO)).boxed(),

@@ -133,6 +133,11 @@ impl Broker for SimBroker {
         Ok(())
     }
 
+    async fn has_room(&self) -> Result<bool, Unavailable> {
+        self.pass().await?;
+        Ok(true)
+    }
+
     async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
         for seq in seqs {
             self.world.pass(&self.me).await;

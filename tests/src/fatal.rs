@@ -145,6 +145,10 @@ impl Broker for FatalBroker {
         self.inner.bury(subject, id, letter).await
     }
 
+    async fn has_room(&self) -> Result<bool, Unavailable> {
+        self.inner.has_room().await
+    }
+
     async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {
         let name = self.fatal.before("delete");
         let deleted = self.inner.delete(seqs).await;

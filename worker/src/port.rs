@@ -145,6 +145,8 @@ pub trait Broker: Send + Sync {
     async fn append(&self, session: &SessionKey, fence: u64, record: Bytes) -> Result<u64, NotAppended>;
     /// Stores a dead letter once under an id.
     async fn bury(&self, subject: String, id: String, letter: Bytes) -> Result<(), Unavailable>;
+    /// Whether LOG and DEAD have room for all that the end of a turn may write; perhaps as of a moment ago.
+    async fn has_room(&self) -> Result<bool, Unavailable>;
     /// Deletes records of the log so that their bytes are gone; one that is gone already is no fault.
     async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable>;
     /// Deletes the dead letters of a session's events in the same way.

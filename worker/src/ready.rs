@@ -47,8 +47,8 @@ impl Subject for Looked {
     }
 }
 
-/// Has what a desk holds read whenever somebody asks.
-pub(crate) fn observe(desk: &Arc<Desk>) {
+/// Has what a desk holds read whenever somebody asks; `has_turns` is whether it runs any.
+pub(crate) fn observe(desk: &Arc<Desk>, has_turns: bool) {
     let instruments = &desk.ports.telemetry.instruments;
     let figure = |gauge: Gauge, read: fn(&Desk) -> usize| {
         let desk: Weak<Desk> = Arc::downgrade(desk);
@@ -58,5 +58,8 @@ pub(crate) fn observe(desk: &Arc<Desk>) {
     figure(Gauge::SessionsOwned, |desk| desk.mailboxes().len());
     figure(Gauge::DeliveriesHeld, |desk| desk.mailboxes().iter().map(|mailbox| mailbox.held().len()).sum());
     figure(Gauge::TurnsRunning, |desk| desk.gates.running());
-    figure(Gauge::TurnsMax, |desk| desk.gates.width());
+    if has_turns {
+        figure(Gauge::TurnsMax, |desk| desk.gates.width());
+        instruments.begin_counting();
+    }
 }

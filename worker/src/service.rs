@@ -139,7 +139,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         tasks: tasks.clone(),
     };
     let desk = Desk::new(wrap(ports), id.clone(), config.turns, shutdown.clone());
-    ready::observe(&desk);
+    ready::observe(&desk, config.has(Role::Turns));
     let (offers, intake_ended) = (CancellationToken::new(), CancellationToken::new());
     if config.has(Role::Turns) {
         take_turns(&desk, &client, &catalogue, (&offers, &intake_ended));

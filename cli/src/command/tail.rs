@@ -1,19 +1,26 @@
 //! `cuepoint tail`: records as they are committed.
 //!
-//! It reads the stream. A subscription to the subject would also see appends that the fence refused.
+//! It reads the stream, by direct gets, which a reader may make. A subscription to the subject alone would also see
+//! appends that the fence refused.
 
-use async_nats::jetstream::Message;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use std::time::Duration;
+
+use backbone::direct::{self, Stored};
 use clap::Args;
 use futures_util::StreamExt as _;
 use proto::id::{SessionKey, SessionToken, TriggerId};
 use proto::record::{Record, Step};
-use proto::{message, session, subject};
+use proto::{limit, message, session, subject};
 use serde_json::json;
 
 use super::Error;
 use crate::output;
 use crate::reach::Broker;
+
+/// How often the log is looked at where nothing was heard.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after it was heard a record is looked for.
+const STORED_WITHIN: Duration = Duration::from_millis(10);
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -40,22 +47,27 @@ pub struct Options {
 
 /// Follows the log until it is stopped.
 pub async fn run(options: &Options) -> Result<(), Error> {
+    let (client, _context) = options.broker.streams().await?;
+    let filter = options.filter();
     let failed = |source: async_nats::Error| Error::Stream { stream: subject::LOG_STREAM, source };
-    let (_client, context) = options.broker.streams().await?;
-    let log = context.get_stream(subject::LOG_STREAM).await.map_err(|error| failed(error.into()))?;
-    let config = pull::OrderedConfig {
-        filter_subject: options.filter(),
-        deliver_policy: if options.from_start { DeliverPolicy::All } else { DeliverPolicy::New },
-        ..pull::OrderedConfig::default()
-    };
-    let consumer = log.create_consumer(config).await.map_err(|error| failed(error.into()))?;
-    let mut records = consumer.messages().await.map_err(|error| failed(error.into()))?;
-    while let Some(record) = records.next().await {
-        for line in lines(&record.map_err(|error| failed(error.into()))?, options.json) {
-            output::line(line)?;
+    let mut bell = client.subscribe(filter.clone()).await.map_err(|error| failed(error.into()))?;
+    let last = direct::last_from_leader(&client, subject::LOG_STREAM, &filter).await.map_err(|error| failed(error.into()))?;
+    let mut at = last.filter(|_| !options.from_start).map_or(0, |last| last.seq);
+    loop {
+        // A broker that is away for a while is asked again; nothing is passed over meanwhile.
+        let records = direct::batch(&client, subject::LOG_STREAM, &filter, at + 1, limit::READ_BATCH_MAX).await.unwrap_or_default();
+        for stored in &records {
+            at = stored.seq;
+            for line in lines(stored, options.json) {
+                output::line(line)?;
+            }
+        }
+        if records.is_empty() {
+            // Woken, or not: a wake-up may be missed, and comes before what it is about is stored.
+            let _woken = tokio::time::timeout(LOOK_EVERY, bell.next()).await;
+            tokio::time::sleep(STORED_WITHIN).await;
         }
     }
-    Ok(())
 }
 
 impl Options {
@@ -67,15 +79,15 @@ impl Options {
 }
 
 /// The lines of one stored message; what is no record is named and passed over.
-fn lines(stored: &Message, as_json: bool) -> Vec<String> {
-    let (Ok(info), Some(key)) = (stored.info(), subject::session_of_log(&stored.subject)) else {
+fn lines(stored: &Stored, as_json: bool) -> Vec<String> {
+    let Some(key) = subject::session_of_log(&stored.subject) else {
         return vec![format!("{}: not a record of a session", stored.subject)];
     };
-    let at_ms = i64::try_from(info.published.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
-    match Record::decode(stored.payload.clone()) {
+    let at_ms = stored.at_ms;
+    match Record::decode(stored.body.clone()) {
         Err(error) => vec![format!("{} {key}: {error}", output::time(at_ms))],
-        Ok(record) if as_json => vec![object(&key, info.stream_sequence, at_ms, &record)],
-        Ok(record) => readable(&key, info.stream_sequence, at_ms, &record),
+        Ok(record) if as_json => vec![object(&key, stored.seq, at_ms, &record)],
+        Ok(record) => readable(&key, stored.seq, at_ms, &record),
     }
 }
 

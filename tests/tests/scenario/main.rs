@@ -24,6 +24,7 @@ mod durability;
 mod ending;
 mod epoch;
 mod erase;
+mod full;
 mod index;
 mod key;
 mod kill;

@@ -5,13 +5,15 @@ use async_nats::{Client, HeaderMap, Request};
 use async_trait::async_trait;
 use backbone::direct::{self, Stored};
 use backbone::journal::{self, Entry};
-use backbone::publish;
+use backbone::{publish, topology};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use prost::Message as _;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
 use proto::{header, limit, subject, wire};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::adapter::offer;
 use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Timer, Unavailable, Waiting};
@@ -20,15 +22,17 @@ use crate::port::{Broker, Delivery, HandOver, NotAppended, Reply, Settle, Timer,
 const DELETING_MAX: usize = 16;
 
 /// The broker over one connection.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Nats {
     client: Client,
+    /// Whether there was room, and when that was seen.
+    room: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Nats {
     /// Uses a connection.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, room: Mutex::default() }
     }
 }
 
@@ -123,6 +127,19 @@ impl Broker for Nats {
         headers.insert(header::MESSAGE_ID, id);
         let stored = publish::confirmed(&self.client, subject, Some(headers), letter, limit::PUBLISH_DEADLINE).await;
         stored.map(drop).map_err(|error| Unavailable(error.to_string()))
+    }
+
+    async fn has_room(&self) -> Result<bool, Unavailable> {
+        // Whoever comes meanwhile waits for the same look.
+        let mut room = self.room.lock().await;
+        if let Some((_, has_room)) = room.filter(|(seen_at, _)| seen_at.elapsed() < limit::ROOM_KNOWN) {
+            return Ok(has_room);
+        }
+        let context = topology::context(&self.client);
+        let look = async |stream| topology::has_room(&context, stream).await.map_err(|error| Unavailable(error.to_string()));
+        let has_room = look(subject::LOG_STREAM).await? && look(subject::DEAD_STREAM).await?;
+        *room = Some((Instant::now(), has_room));
+        Ok(has_room)
     }
 
     async fn delete(&self, seqs: &[u64]) -> Result<(), Unavailable> {

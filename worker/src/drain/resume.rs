@@ -20,6 +20,7 @@ impl Drain<'_> {
         self.entitle(last.event.seq)?;
         let Some(mut turn) = self.recovered(&last).await? else { return Err(Stop::Yield(limit::NAK_MAX)) };
         turn.attempt = attempt::on_resume(&last);
+        self.wait_for_room().await?;
         self.append(&turn, RecordStep::Resumed(Resumed {})).await?;
         self.is_first_turn = false;
 
@@ -47,6 +48,15 @@ impl Drain<'_> {
         }
         self.apply_heard(&mut turn);
         self.carry_on(turn, Some(waiting)).await
+    }
+
+    /// Puts a turn off that was begun before while its end has no room: each try would count as one of its attempts.
+    pub(super) async fn wait_for_room(&self) -> Result<(), Stop> {
+        if self.desk.ports.broker.has_room().await.map_err(unavailable)? {
+            return Ok(());
+        }
+        tracing::error!(session.key = %self.mailbox.session, "the log or the dead letters are full: turns that were begun wait");
+        Err(Stop::Yield(limit::NAK_MAX))
     }
 
     /// The open turn as it was left, with its own configuration.

@@ -120,6 +120,7 @@ impl Drain<'_> {
         let has_first = self.mailbox.hold(|hold| hold.has_first(event.seq));
         if let Some(attempt) = attempt::before_first_turn(self.is_first_turn, has_first) {
             turn.attempt = attempt;
+            self.wait_for_room().await?;
             self.append(&turn, RecordStep::Started(Started {})).await?;
         }
         self.is_first_turn = false;
