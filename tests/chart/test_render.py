@@ -7,6 +7,7 @@ import unittest
 import helm_python
 import kubernetes_validate
 
+import flows
 import links
 import restricted
 from chart import CHART, NAMESPACE, RELEASE, ROOT, SETS, documents, loaded, merge, named, objects, pods, read, rendered, texts
@@ -85,6 +86,21 @@ class Render(unittest.TestCase):
         self.assertEqual(max(map(len, names)), 63)
         self.assertIn("a" * 40 + "-worker-" + "p" * 15, names)
 
+    def test_what_pods_are_started_anew_by(self):
+        def templates(values):
+            return {one["metadata"]["name"]: pod for one, pod in pods(objects(values)) if one["kind"] == "Deployment"}
+
+        values = read(CHART / "ci" / "production.yaml")
+        before = templates(values)
+        changes = [
+            ({"secrets": {"revision": "2"}}, set(before)),
+            ({"settings": {"document": {"search": {}}}}, {name for name in before if "-worker-" in name}),
+            ({"setup": {"deadBytes": 1 << 30}}, set()),
+        ]
+        for change, anew in changes:
+            after = templates(merge(values, change))
+            self.assertEqual({name for name in before if before[name] != after[name]}, anew, change)
+
     def test_notes_say_how_to_reach_it(self):
         notes = {path.stem: texts(read(path))["cuepoint/templates/NOTES.txt"] for path in SETS}
         self.assertIn("port-forward service/cuepoint-gateway 8787:80", notes["minimal"])
@@ -143,7 +159,7 @@ class Links(unittest.TestCase):
     def test_everything_that_is_named_selected_or_mounted_is_there(self):
         for name, found in rendered().items():
             with self.subTest(name):
-                self.assertEqual(links.faults(found), [])
+                self.assertEqual(links.faults(found) + list(flows.faults(found)), [])
 
     def test_what_is_not_there_is_found_out(self):
         def of(found, kind, end=""):
@@ -173,6 +189,14 @@ class Links(unittest.TestCase):
              lambda found: of(found, "Deployment", "-gateway")["spec"]["template"]["spec"].update(terminationGracePeriodSeconds=80)),
             ("production", "mounts ['settings.yaml'] of ConfigMap",
              lambda found: of(found, "ConfigMap")["data"].pop("settings.yaml")),
+            ("production", "Deployment cuepoint-gateway may not go to port 6379 of CUEPOINT_REDIS",
+             lambda found: of(found, "NetworkPolicy", "-gateway")["spec"]["egress"].pop(2)),
+            ("production", "nobody may call port ops of Deployment cuepoint-worker-turns",
+             lambda found: of(found, "NetworkPolicy", "-worker")["spec"]["ingress"].pop()),
+            ("minimal", "Pod cuepoint-test may not go to port 8787 of CUEPOINT_HTTP",
+             lambda found: of(found, "NetworkPolicy", "-test")["spec"]["egress"].pop()),
+            ("minimal", "Job cuepoint-setup has 0 policies",
+             lambda found: found.remove(of(found, "NetworkPolicy", "-setup"))),
             ("minimal", "ConfigMap cuepoint-bots is mounted by nobody",
              lambda found: found.remove(of(found, "Job", "-apply"))),
             ("keda", "ScaledObject cuepoint-worker-main asks",
@@ -186,4 +210,5 @@ class Links(unittest.TestCase):
             with self.subTest(says):
                 found = copy.deepcopy(rendered()[which])
                 change(found)
-                self.assertTrue(any(says in line for line in links.faults(found)), links.faults(found))
+                faults = links.faults(found) + list(flows.faults(found))
+                self.assertTrue(any(says in line for line in faults), faults)

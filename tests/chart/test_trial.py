@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import unittest
 
+import flows
 import links
 import restricted
 from chart import ROOT, named, objects, pods, read
@@ -61,6 +62,21 @@ class Trial(unittest.TestCase):
         for address in (values["nats"]["url"], values["redis"]["url"]):
             host, port = address.split("//")[1].split("@")[-1].split(":")
             self.assertIn(int(port), served[host])
+
+    def test_policies_of_both_sides_let_the_chart_reach_its_servers(self):
+        release = objects(read(TRIAL / "values.yaml"))
+        self.assertEqual(list(flows.faults(release)), [])
+        servers = {one["metadata"]["name"]: pod["metadata"]["labels"] for one, pod in pods(manifests())}
+        for policy in links.of_kind(manifests(), "NetworkPolicy"):
+            callers = policy["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
+            for one, pod in pods(release):
+                self.assertTrue(links.selects(callers, pod["metadata"]["labels"]), named(one))
+        for policy in links.of_kind(release, "NetworkPolicy"):
+            for rule in policy["spec"]["egress"]:
+                for port, server in ((4222, "nats"), (6379, "redis")):
+                    if {"protocol": "TCP", "port": port} in rule["ports"]:
+                        [to] = rule["to"]
+                        self.assertTrue(links.selects(to["podSelector"]["matchLabels"], servers[server]), named(policy))
 
     def test_the_script_keeps_whole_files_and_says_what_it_wants(self):
         self.make(*FILES)
