@@ -6,11 +6,12 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry
+.PHONY: help tools peers proof-tools run test chart check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
 	@echo "make test     runs every test, from nothing"
+	@echo "make chart    renders the Helm chart and tries what comes of it; wants no Rust (make test does more of it)"
 	@echo "make check    formatting, lints, docs, contract, dependencies"
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
 	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model,"
@@ -28,6 +29,7 @@ tools:
 peers: tools
 	@tools/peers.sh
 	@tools/peers.sh browser
+	@tools/peers.sh chart
 
 proof-tools: tools
 	@tools/peers.sh llama
@@ -41,6 +43,13 @@ test: tools peers
 	tests/buf/renumbered.sh
 	cargo test --quiet --workspace --doc
 	cargo nextest run --workspace --no-fail-fast
+	tests/chart/run.sh
+
+# Without `tools`, which wants cargo: Python, Node and Helm are enough for what starts no program of ours.
+chart:
+	@tools/peers.sh
+	@tools/peers.sh chart
+	tests/chart/run.sh test_render test_bad test_types test_trial test_docs
 
 check: tools
 	cargo fmt --all --check

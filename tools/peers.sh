@@ -4,9 +4,11 @@
 # `peers.sh` brings Node, the npm programs of peers/package-lock.json and the Python programs of
 # peers/requirements.txt and peers/source.txt; `peers.sh llama` brings a model that really runs, from peers/llama.txt;
 # `peers.sh browser` brings Chromium and what drives it, from peers/browser; `peers.sh api` what tries the
-# API by its own document: schemathesis and spectral; `peers.sh phoenix` a receiver of traces, `peers.sh prometheus` Debian's. Every package is checked against the hash in its
-# list. Run again, it does nothing until a list, this script, the Python or the place of the checkout
-# changes (the Python programs know both). tools/install.sh has seen to Python before.
+# API by its own document: schemathesis and spectral; `peers.sh chart` what renders and reads the Helm chart:
+# Helm, the schemas of Kubernetes, the types of operators; `peers.sh phoenix` a receiver of traces,
+# `peers.sh prometheus` Debian's. Every package is checked against the hash in its list. Run again, it does
+# nothing until a list, this script, the Python or the place of the checkout changes (the Python programs know
+# both). tools/install.sh has seen to Python before.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -144,8 +146,20 @@ api)
     npm "$lists/spectral" "$peers/spectral"
     echo "$stamp" >"$peers/api/stamp"
     ;;
+chart)
+    target=peers
+    types="$root/tests/chart"
+    stamp=$(stamp "$lists/chart.txt" "$types/package.json" "$types/package-lock.json")
+    if [ "$(cat "$peers/chart/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi
+    echo "make peers: fetching Helm, the schemas of Kubernetes and the types of its operators into .tools/peers/chart/" >&2
+    python "$lists/chart.txt" "$peers/chart"
+    # A wheel has no links: three copies of 85 MB.
+    for copy in "$peers"/chart/lib/python3*/site-packages/helm_python/lib/libhelm_c.so.*; do ln -sf libhelm_c.so "$copy"; done
+    npm "$types" "$peers/chart/types"
+    echo "$stamp" >"$peers/chart/stamp"
+    ;;
 *)
-    echo "usage: $0 [browser|llama|api]" >&2
+    echo "usage: $0 [browser|llama|api|phoenix|prometheus|chart]" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the lists that tools/peers.sh installs from, after a version in requirements.in, source.in, llama.in
-# or package.json has changed. Wants `uv`, and the `npm` of .tools/bin, on PATH; nothing else runs this.
+# Writes the lists that tools/peers.sh installs from, after a version in requirements.in, source.in, llama.in,
+# chart.in or package.json has changed. Wants `uv`, and the `npm` of .tools/bin, on PATH; nothing else runs this.
 set -eu
 cd "$(dirname "$0")"
 
@@ -27,8 +27,9 @@ python requirements
 python source --no-deps --no-binary nkeys
 python llama --no-deps
 python api
+python chart
 python phoenix
 # Without `resolved` the list names no host: each takes the packages from the registry that it is set to.
-for list in . browser spectral; do
+for list in . browser spectral ../../tests/chart; do
     (cd "$list" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error)
 done

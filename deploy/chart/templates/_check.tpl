@@ -7,6 +7,8 @@
 {{- if not $v.secrets.deploymentKey.name }}{{ fail "secrets.deploymentKey.name is empty: make a Secret with at least 16 random bytes and name it (docs/kubernetes.md)" }}{{ end -}}
 {{- include "cuepoint.check.tls" . -}}
 {{- include "cuepoint.check.users" . -}}
+{{- include "cuepoint.check.labels" (dict "labels" $v.commonLabels "where" "commonLabels") -}}
+{{- include "cuepoint.check.labels" (dict "labels" $v.gateway.podLabels "where" "gateway.podLabels") -}}
 {{- include "cuepoint.check.gateway" . -}}
 {{- include "cuepoint.check.workers" . -}}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) }}{{ fail "ingress.enabled without ingress.hosts: name the host that callers use" }}{{ end -}}
@@ -46,10 +48,18 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Selectors are made of these, and must not change: dict labels, where. */}}
+{{- define "cuepoint.check.labels" -}}
+{{- range $name, $value := .labels -}}
+{{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|cuepoint)/" $name }}{{ fail (printf "%s sets %s, which is the chart's: take another name" $.where $name) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "cuepoint.check.gateway" -}}
 {{- $g := .Values.gateway -}}
 {{- $a := $g.autoscaling -}}
 {{- if and $a.enabled (gt (int $a.minReplicas) (int $a.maxReplicas)) }}{{ fail (printf "gateway.autoscaling.minReplicas is %d and maxReplicas %d: the first must not be larger" (int $a.minReplicas) (int $a.maxReplicas)) }}{{ end -}}
+{{- if and $a.enabled (not (dig "requests" "cpu" "" $g.resources)) }}{{ fail "gateway.autoscaling.enabled without gateway.resources.requests.cpu, of which cpuPercent is a share: say how much" }}{{ end -}}
 {{- include "cuepoint.check.pdb" (dict "pdb" $g.pdb "replicas" (ternary $a.minReplicas $g.replicas $a.enabled) "where" "gateway") -}}
 {{- $l := $g.limits -}}
 {{- if and $l.bodyBytes $l.bodyMemoryBytes -}}
@@ -64,6 +74,7 @@
 {{- range $pool, $w := $pools -}}
 {{- $where := printf "workers.%s" $pool -}}
 {{- $roles = concat $roles $w.roles -}}
+{{- include "cuepoint.check.labels" (dict "labels" $w.podLabels "where" (printf "%s.podLabels" $where)) -}}
 {{- $drain := include "cuepoint.seconds" $w.drainDeadline | int -}}
 {{- if gt $drain 600 }}{{ fail (printf "%s.drainDeadline is %s: no turn takes longer than 10m, so at most that" $where $w.drainDeadline) }}{{ end -}}
 {{- if lt $drain 1 }}{{ fail (printf "%s.drainDeadline is %s: it must be longer than 0s" $where $w.drainDeadline) }}{{ end -}}

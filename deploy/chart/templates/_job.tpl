@@ -3,7 +3,7 @@ A Job that runs `cuepoint` once: dict root, component, name, who, own (values), 
 hook, weight, mounts, volumes.
 
 Before the chart's objects are there a hook has nothing but what is a hook itself, so each brings its own
-ServiceAccount and NetworkPolicy.
+ServiceAccount and NetworkPolicy. Helm deletes hooks that succeeded once all of their moment have: nothing is left.
 */}}
 {{- define "cuepoint.hook" -}}
 helm.sh/hook: {{ .hook }}
@@ -25,7 +25,7 @@ metadata:
   labels:
     {{- include "cuepoint.labels" $id | nindent 4 }}
   annotations:
-    {{- include "cuepoint.hook" (dict "hook" .hook "weight" (sub .weight 5) "delete" "before-hook-creation") | nindent 4 }}
+    {{- include "cuepoint.hook" (dict "hook" .hook "weight" (sub .weight 5) "delete" "before-hook-creation,hook-succeeded") | nindent 4 }}
 automountServiceAccountToken: false
 {{- if .root.Values.networkPolicy.enabled }}
 ---
@@ -36,7 +36,7 @@ metadata:
   labels:
     {{- include "cuepoint.labels" $id | nindent 4 }}
   annotations:
-    {{- include "cuepoint.hook" (dict "hook" .hook "weight" (sub .weight 5) "delete" "before-hook-creation") | nindent 4 }}
+    {{- include "cuepoint.hook" (dict "hook" .hook "weight" (sub .weight 5) "delete" "before-hook-creation,hook-succeeded") | nindent 4 }}
 spec:
   podSelector:
     matchLabels:

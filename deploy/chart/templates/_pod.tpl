@@ -1,16 +1,20 @@
 {{/*
 What every Pod has: the restricted security profile, the Secrets as files in one volume, and the environment.
 
-A `who` is a dict: root, user (of NATS), and what it needs beyond NATS: keys, token, redis (booleans).
+A `who` is a dict: root, user (of NATS), and what it needs beyond NATS: deployment (the deployment key, whatever
+else there is), seals (the keys that seal values), token, redis (booleans).
 */}}
 
 {{/* The Secrets that a Pod needs, as a list: env, secret, key, file. */}}
 {{- define "cuepoint.files" -}}
 {{- $v := .root.Values -}}
 {{- $files := list -}}
-{{- if .keys -}}
+{{- $master := $v.secrets.masterKey -}}
+{{- if or .deployment (and .seals (not $master.name)) -}}
 {{- $files = append $files (dict "env" "CUEPOINT_DEPLOYMENT_KEY_FILE" "secret" $v.secrets.deploymentKey.name "key" $v.secrets.deploymentKey.key "file" "deployment-key") -}}
-{{- with $v.secrets.masterKey }}{{ if .name }}{{ $files = append $files (dict "env" "CUEPOINT_MASTER_KEY_FILE" "secret" .name "key" .key "file" "master-key") }}{{ end }}{{ end -}}
+{{- end -}}
+{{- if and .seals $master.name -}}
+{{- $files = append $files (dict "env" "CUEPOINT_MASTER_KEY_FILE" "secret" $master.name "key" $master.key "file" "master-key") -}}
 {{- end -}}
 {{- if .token -}}
 {{- with $v.secrets.apiToken }}{{ if .name }}{{ $files = append $files (dict "env" "CUEPOINT_API_TOKEN_FILE" "secret" .name "key" .key "file" "api-token") }}{{ end }}{{ end -}}
