@@ -111,6 +111,8 @@ impl Nats {
             return Err(tls::Fault::setting("--nats-inbox", "must be tokens without wildcards, separated by dots"));
         }
         let creds = access.creds.as_deref().map(|path| tls::text("--nats-creds", path)).transpose()?;
+        // The library finds the end of the seed by the line that follows its last one.
+        let creds = creds.map(|text| SecretString::from(format!("{}\n", text.expose_secret())));
         if let (Some(text), Some(path)) = (&creds, &access.creds)
             && async_nats::ConnectOptions::with_credentials(text.expose_secret()).is_err()
         {

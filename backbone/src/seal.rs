@@ -47,7 +47,7 @@ const LABEL: &[u8] = b"cuepoint/v1/master-key";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
-    #[error("the master key file {path} cannot be read")]
+    #[error("the key file {path} cannot be read")]
     File {
         /// The file.
         path: PathBuf,
