@@ -92,7 +92,7 @@ image_layers() {
             --build-arg BUILD_BASE=proof/build --build-arg RUN_BASE=proof/run "$1"
     }
     rm -rf "$tree" && mkdir -p "$tree"
-    (cd "$root" && git ls-files -z | xargs -0 tar -c) | tar -x -C "$tree"
+    git -C "$root" archive "$new" | tar -x -C "$tree"
     before=$(build_dependencies "$tree")
     echo '// changed' >>"$tree/gateway/src/lib.rs"
     mkdir "$tree/gateway/src/added" && echo '//! Added.' >"$tree/gateway/src/added/file.rs"
