@@ -62,6 +62,7 @@ check: tools
 	tests/buf/renumbered.sh
 	tests/observability/runbooks.sh
 	tests/docs/links.py
+	tests/docs/guarantees.py
 	cargo deny --log-level error check bans licenses sources
 	hadolint deploy/Dockerfile
 
