@@ -147,7 +147,7 @@ impl Error {
     fn is_usage(&self) -> bool {
         match self {
             Self::Usage(_)
-            | Self::Security(security::Error::Unknown(_) | security::Error::Subject(_))
+            | Self::Security(security::Error::Unknown(_) | security::Error::Subject(_) | security::Error::Reserved(_))
             | Self::Document(_)
             | Self::Secret(secret::Error::Faults(Faults { .. })) => true,
             Self::Dev(error) => error.is_usage(),

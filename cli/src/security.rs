@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use backbone::chance;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proto::id::TriggerId;
 use proto::idempotency::hex;
 
 use file::Done;
@@ -60,6 +61,9 @@ pub enum Error {
     /// There is nothing of that name.
     #[error("there is nothing to rotate that is called {0}: give a path in the directory, such as users/gateway.nk")]
     Unknown(String),
+    /// No resource may have that id.
+    #[error("--publisher {0} stands for conversations without a trigger, to which nobody publishes: name a trigger")]
+    Reserved(TriggerId),
     /// A subject cannot be used.
     #[error("--subject {0} must be tokens separated by dots, the last perhaps >, and none of Cuepoint's own or the broker's")]
     Subject(String),

@@ -32,7 +32,7 @@ pub struct Options {
     #[arg(long)]
     tls: bool,
     /// A name or address that the servers' certificate is for; may be repeated.
-    #[arg(long = "host", value_name = "NAME")]
+    #[arg(long = "host", value_name = "NAME", value_parser = host)]
     hosts: Vec<String>,
     /// Where the servers find the directory, if it is elsewhere for them.
     #[arg(long, value_name = "DIR")]
@@ -43,6 +43,13 @@ pub struct Options {
     /// A file with a secret that is made anew, such as `users/gateway.nk`; may be repeated.
     #[arg(long, value_name = "FILE")]
     rotate: Vec<String>,
+}
+
+/// A name or address that a certificate can be for; the first label may be `*`.
+fn host(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let is_name = rustls::pki_types::ServerName::try_from(name).is_ok();
+    is_name.then(|| text.to_owned()).ok_or_else(|| "must be a DNS name or an IP address, without a port".to_owned())
 }
 
 /// Makes what is missing, and says what that was.
@@ -61,6 +68,9 @@ impl Options {
     /// What the directory was made for, and what is added now.
     fn plan(&self) -> Result<Plan, security::Error> {
         let mut plan = Plan::read(&self.dir)?;
+        if let Some(reserved) = self.publishers.iter().find(|trigger| trigger.is_reserved()) {
+            return Err(security::Error::Reserved(reserved.clone()));
+        }
         plan.publishers.extend(self.publishers.iter().cloned());
         for subject in &self.subjects {
             plan.add_subject(subject)?;
