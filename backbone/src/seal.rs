@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use crate::shared::Shared;
 
+pub mod direct;
 mod purpose;
 
 pub use purpose::Purpose;

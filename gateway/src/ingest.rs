@@ -16,6 +16,7 @@ use async_nats::{HeaderMap, HeaderName};
 use backbone::chance;
 use backbone::later::name;
 use backbone::publish::{self, Stored};
+use backbone::seal::direct;
 use bytes::Bytes;
 use proto::code::Code;
 use proto::event::Event;
@@ -119,7 +120,7 @@ impl Submission {
     async fn book(mut self, door: &Arc<Door>, due_ms: i64) -> Result<Booked, ApiError> {
         let timer = later::timer(self.message_id.as_deref());
         self.event.timer = Some(name(timer.as_str(), due_ms));
-        self.event.seal(&door.key.get(), &self.session);
+        close(door, &self.session, &mut self.event)?;
         check_size(&door.client, &self.event.encode())?;
         let receipt = TimerReceipt { session: self.session, timer };
         let trace = self.trace.as_ref().map(Traceparent::as_str);
@@ -186,7 +187,7 @@ impl Submission {
             self.event.encode()
         } else {
             let mut sealed = self.event.clone();
-            sealed.seal(&door.key.get(), &self.session);
+            close(door, &self.session, &mut sealed)?;
             sealed.encode()
         };
         check_size(&door.client, &envelope)?;
@@ -210,6 +211,12 @@ impl Submission {
         })?;
         Ok((Receipt { session: self.session.clone(), event: EventSeq { epoch, seq } }, duplicate))
     }
+}
+
+/// Has workers know that a gateway asks for what an event asks for beside its turn.
+fn close(door: &Door, session: &SessionKey, event: &mut Event) -> Result<(), ApiError> {
+    let sealed = direct::close(&door.master, session, event);
+    sealed.map_err(|error| ApiError { cause: Some(error.to_string()), ..ApiError::new(Code::Internal, "the event cannot be sealed") })
 }
 
 /// The trace that an event goes on with: that of the call, where it is told, or else its caller's.

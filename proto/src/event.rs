@@ -10,8 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::id::{ConversationId, SessionKey, TriggerId};
-use crate::idempotency::{self, DeploymentKey};
+use crate::id::{ConversationId, TriggerId};
 use crate::limit::{CONTACT_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, ENVELOPE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::{header, wire};
 
@@ -169,7 +168,7 @@ struct JsonContact {
 }
 
 impl Event {
-    /// SHA-256 over all that the caller said but for times, each part behind its length.
+    /// SHA-256 over all that the caller said but for times and the gateway's seal, each part behind its length.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let texts = [&self.text, &self.session, &self.contact.name, &self.contact.email, &self.contact.phone];
@@ -191,20 +190,6 @@ impl Event {
             hash.update(part);
         }
         hash.finalize().into()
-    }
-
-    /// Seals what a direct call asks for: the turn of an event that a publisher made cannot choose its bot.
-    pub fn seal(&mut self, key: &DeploymentKey, session: &SessionKey) {
-        let digest = self.digest();
-        if let Some(direct) = &mut self.direct {
-            direct.seal = Bytes::copy_from_slice(&idempotency::seal(key, session, &digest));
-        }
-    }
-
-    /// Whether a gateway sealed what it asks for; true where it asks for nothing.
-    pub fn is_sealed(&self, key: &DeploymentKey, session: &SessionKey) -> bool {
-        let Some(direct) = &self.direct else { return true };
-        idempotency::is_sealed(key, session, &self.digest(), &direct.seal)
     }
 
     /// The protobuf envelope.

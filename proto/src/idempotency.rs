@@ -64,27 +64,6 @@ pub fn message_id(deployment: &DeploymentKey, trigger: &TriggerId, key: &Key) ->
     hex(&mac.finalize().into_bytes())
 }
 
-/// What shows workers that a gateway asks for what an event asks for beside its turn.
-pub fn seal(deployment: &DeploymentKey, session: &SessionKey, digest: &[u8]) -> [u8; 32] {
-    sealing(deployment, session, digest).finalize().into_bytes().into()
-}
-
-/// Whether that is what a seal shows; compared in constant time.
-pub fn is_sealed(deployment: &DeploymentKey, session: &SessionKey, digest: &[u8], seal: &[u8]) -> bool {
-    sealing(deployment, session, digest).verify_slice(seal).is_ok()
-}
-
-fn sealing(deployment: &DeploymentKey, session: &SessionKey, digest: &[u8]) -> Hmac<Sha256> {
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(&deployment.0).expect("any key length");
-    // No message id begins so: a trigger's id has no slash.
-    mac.update(b"cuepoint/v1/direct:");
-    mac.update(session.to_string().as_bytes());
-    mac.update(b":");
-    mac.update(digest);
-    mac
-}
-
 /// The key under which one call of one turn is known to the service it calls, at every attempt.
 pub fn effect_key(session: &SessionKey, event: EventSeq, call: &str) -> String {
     let mut hash = Sha256::new();

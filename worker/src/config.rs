@@ -97,9 +97,6 @@ impl Config {
         faults.extend(self.nats.validate().err().map(|fault| fault.to_string()));
         faults.extend(self.redis.validate().err().map(|fault| fault.to_string()));
         faults.extend(self.keys.master().err().map(|error| error.to_string()));
-        // Without a master key that one is made of it, and the fault is the same.
-        let deployment = self.keys.master_key_file.as_ref().and_then(|_| self.keys.deployment().err());
-        faults.extend(deployment.map(|error| error.to_string()));
         faults.extend(self.deliver.validate().err().unwrap_or_default());
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }

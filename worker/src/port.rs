@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use backbone::alarm;
 use backbone::catalogue::Revised;
 use backbone::journal::Entry;
+use backbone::seal::MasterKey;
 use bytes::Bytes;
 use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
-use proto::idempotency::DeploymentKey;
 use proto::record::Revisions;
 use proto::resource::Trigger;
 use proto::wire::{Alarm, Call, Outcome, Settings};
@@ -348,7 +348,7 @@ pub struct Ports {
     /// Random bytes.
     pub chance: Arc<dyn Chance>,
     /// What gateways seal by what only they may ask for; without it nobody's seal is looked at.
-    pub seal: Option<DeploymentKey>,
+    pub seal: Option<MasterKey>,
     /// What is told of what happens.
     pub telemetry: Telemetry,
     /// Where tasks run.

@@ -124,6 +124,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
     };
     let now: outbox::service::Now = Arc::new(|| SystemClock.now_ms());
     let telemetry = config.telemetry.clone();
+    let seal = key.clone();
     let parts = Parts { client: client.clone(), catalogue: catalogue.clone(), egress, key, now, telemetry };
     let deliver_ended = if config.has(Role::Deliver) { deliver(parts, config.deliver.clone(), &tasks, shutdown.clone()) } else { ended() };
     let ports = Ports {
@@ -135,7 +136,7 @@ pub async fn start_over(config: Config, shutdown: CancellationToken, wrap: impl 
         live: Arc::new(NatsLive::new(client.clone(), &tasks)),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
-        seal: config.keys.deployment().map_err(|error| Error::Config(vec![error.to_string()]))?,
+        seal,
         telemetry: config.telemetry.clone(),
         tasks: tasks.clone(),
     };

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use proto::id::{SecretId, TriggerId};
+use proto::id::{SecretId, SessionKey, TriggerId};
+use proto::idempotency::hex;
 
 /// The one place that a sealed value is for. It is bound to the value, which opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Purpose<'a> {
     ResultKey(&'a TriggerId, &'a str),
     /// The value of a secret.
     SecretValue(&'a SecretId),
+    /// What an event of a session asks for beside its turn, by the event's digest.
+    Direct(&'a SessionKey, &'a [u8; 32]),
     /// What the cookie of a dashboard's visitor says.
     Session,
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Purpose<'_> {
             Self::SigningKey(trigger) => write!(f, "trigger.{trigger}/signature"),
             Self::ResultKey(trigger, destination) => write!(f, "trigger.{trigger}/result/{destination}"),
             Self::SecretValue(secret) => write!(f, "secret.{secret}/value"),
+            Self::Direct(session, digest) => write!(f, "direct/{session}/{}", hex(*digest)),
             Self::Session => f.write_str("session"),
         }
     }

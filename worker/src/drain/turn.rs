@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backbone::journal::Entry;
+use backbone::seal::direct;
 use proto::code::Code;
 use proto::event::{self, Event};
 use proto::id::{EventSeq, SessionKey};
@@ -216,7 +217,7 @@ impl Drain<'_> {
     pub(super) fn read(&self, waiting: &Waiting) -> Result<Event, event::Error> {
         let session = &self.mailbox.session;
         let event = Event::decode(&session.trigger, waiting.content_type.as_deref(), &waiting.body)?;
-        let is_ours = self.desk.ports.seal.as_ref().is_none_or(|key| event.is_sealed(key, session));
+        let is_ours = self.desk.ports.seal.as_ref().is_none_or(|key| direct::is_closed(key, session, &event));
         if is_ours { Ok(event) } else { Err(event::Error::Unsealed) }
     }
 
