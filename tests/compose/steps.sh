@@ -304,9 +304,17 @@ roll_gateway() {
     pass "upgrade of the gateway" "replaced under load"
 }
 
-# One of three servers is killed.
+# One of three servers is killed: while the others choose a leader, callers are told to come again.
 lose_node() {
+    local since
     [ "$durability" = replicated ] || fail "three replicas, and a receipt says '$durability'"
     "$docker" kill "$project-nats-2-1" >/dev/null
+    since=$(date +%s)
+    is_taken() {
+        curl --silent --fail -H "Authorization: Bearer $secret" -H 'Idempotency-Key: one-of-three' \
+            "$url/v1/integration/trigger/orders/event" -d '{"text": "order 3", "session": "three"}' >/dev/null
+    }
+    eventually 30 "an event that is taken by two of three" is_taken
+    pass "lose one of three" "an event is taken $(($(date +%s) - since)) s after it"
     check_event "event, one of three lost"
 }
