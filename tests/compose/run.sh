@@ -51,7 +51,7 @@ clean() {
         compose logs --no-color --tail 200 >>"$out/failed.log" 2>&1 || true
         echo "what the containers said last: $out/failed.log" >&2
     fi
-    [ -z "${engine_pid:-}" ] || compose down --volumes --timeout 5 >/dev/null 2>&1 || true
+    [ -z "${engine_pid:-}" ] || compose --profile tools --profile cluster down --volumes --timeout 5 >/dev/null 2>&1 || true
     if [ -n "${KEEP_ENGINE:-}" ] && [ -n "${engine_pid:-}" ]; then
         echo "the engine goes on: DOCKER_HOST=$DOCKER_HOST, pid $engine_pid"
     else

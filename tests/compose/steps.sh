@@ -157,7 +157,7 @@ up_cluster() {
 }
 
 down_all() {
-    compose --profile tools down --volumes --timeout 40 >"$out/down.log" 2>&1 || fail "docker compose down: $(tail -n3 "$out/down.log")"
+    compose --profile tools --profile cluster --profile observability down --volumes --timeout 40 >"$out/down.log" 2>&1 || fail "docker compose down: $(tail -n3 "$out/down.log")"
     local left
     left=$("$docker" ps --all --quiet --filter "label=com.docker.compose.project=$project" && "$docker" volume ls --quiet --filter "name=$project" &&
         "$docker" network ls --quiet --filter "name=$project")
