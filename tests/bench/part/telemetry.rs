@@ -11,7 +11,8 @@ use crate::stage::{Stage, System};
 
 const CONNECTIONS: u64 = 64;
 const TIME: Duration = Duration::from_millis(2_500);
-const EVENTS: u64 = 20_000;
+/// Enough for some seconds: a worker tells what it does once a second.
+const EVENTS: u64 = 100_000;
 const SESSIONS: u64 = 1_000;
 
 pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()> {
