@@ -81,6 +81,7 @@ image_sizes
 up_all new
 check_order
 check_event "first event"
+check_documented
 check_hardened
 check_permissions
 

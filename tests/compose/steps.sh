@@ -128,24 +128,18 @@ image_sizes() {
 
 up_all() {
     tag=$1 environment=""
-    local since
-    since=$(date +%s)
     # Streams are made by the newer version, before anything of it runs.
     if [ "$tag" != new ]; then tag=new compose up --detach --quiet-pull setup >"$out/up.log" 2>&1 || fail "setup: $(tail -n3 "$out/up.log")"; fi
-    compose up --detach --quiet-pull >"$out/up.log" 2>&1 || fail "docker compose up: $(tail -n5 "$out/up.log")"
-    eventually 60 "two workers and a gateway that are well" are_well worker 2
-    eventually 60 "a gateway that is well" are_well gateway 1
-    eventually 30 "the demo in place" demo_is_there
-    secret=$("$docker" run --rm --user 65532 --volume "${project}_secrets:/data:ro" --entrypoint cat proof/debian /data/secrets/trigger.orders)
-    pass "up, $tag" "nats, redis, gateway, two workers and the demo are well after $(($(date +%s) - since)) s"
-}
-
-demo_is_there() {
-    [ "$(state '{{.State.Status}} {{.State.ExitCode}}' "$project-demo-1" 2>/dev/null)" = "exited 0" ]
+    up "$tag" "nats, redis, gateway, two workers and the demo"
 }
 
 up_cluster() {
     tag=new environment="$root/deploy/compose/cluster.env"
+    up cluster "three nats-servers, and all the rest,"
+}
+
+# Starts what `tag` and `environment` say, and waits until all of it is well.
+up() {
     local since
     since=$(date +%s)
     compose up --detach --quiet-pull >"$out/up.log" 2>&1 || fail "docker compose up: $(tail -n5 "$out/up.log")"
@@ -153,7 +147,11 @@ up_cluster() {
     eventually 60 "a gateway that is well" are_well gateway 1
     eventually 30 "the demo in place" demo_is_there
     secret=$("$docker" run --rm --user 65532 --volume "${project}_secrets:/data:ro" --entrypoint cat proof/debian /data/secrets/trigger.orders)
-    pass "up, cluster" "three nats-servers, and all the rest, after $(($(date +%s) - since)) s"
+    pass "up, $1" "$2 are well after $(($(date +%s) - since)) s"
+}
+
+demo_is_there() {
+    [ "$(state '{{.State.Status}} {{.State.ExitCode}}' "$project-demo-1" 2>/dev/null)" = "exited 0" ]
 }
 
 down_all() {
@@ -198,6 +196,22 @@ check_event() {
     durability=$(curl --silent --show-error --fail -H "Authorization: Bearer $secret" "$url/v1/integration/trigger/orders/event" \
         -d '{"text": "order 7", "session": "curl"}' | sed -n 's/.*"durability":"\([a-z]*\)".*/\1/p')
     pass "$1" "$(echo "$said" | grep 'noted' | sed 's/^ *//'); by the port of the machine: durability $durability"
+}
+
+# What docs/docker.md says beside: the token of the API, a bot of one's own, and a profile whose images are not here.
+check_documented() {
+    local token
+    compose cp gateway:/run/cuepoint/api.token "$out/api.token" >"$out/cp.log" 2>&1 || fail "compose cp: $(cat "$out/cp.log")"
+    token=$(cat "$out/api.token") && rm "$out/api.token"
+    sed 's/orders/returns/; s/clerk/keeper/' "$root/examples/demo.yaml" >"$out/my.yaml"
+    compose run --rm --no-deps -T --volume "$out/my.yaml:/my.yaml:ro" --env CUEPOINT_NATS=nats://nats:4222 \
+        --env CUEPOINT_NATS_NKEY=/data/users/gateway.nk --env CUEPOINT_DEPLOYMENT_KEY_FILE=/data/deployment.key \
+        cuepoint apply -f /my.yaml >"$out/apply.log" 2>&1 || fail "cuepoint apply: $(tail -n3 "$out/apply.log")"
+    curl --silent --show-error --fail -H "Authorization: Bearer $token" "$url/v1/integration/trigger/list" | grep -q '"returns"' ||
+        fail "the trigger that was applied is not listed"
+    environment="$root/deploy/compose/observability.env" compose config --services 2>"$out/config.log" | grep -q '^grafana$' ||
+        fail "the profile observability: $(cat "$out/config.log")"
+    pass "as documented" "the token comes out, a file of one's own is applied and listed, compose reads the profile observability"
 }
 
 # As it runs, not as it was told: user, root file system, capabilities, new privileges, memory.
