@@ -24,6 +24,8 @@ const LAG: Duration = Duration::from_millis(20);
 const AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// How often it is looked for: two and a half seconds in all. A write that was refused is heard of too.
 const AGAIN_MAX: u32 = 9;
+/// How long a replica may lag behind before a whole bucket cannot be read.
+const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 /// The header that says that an entry is gone.
 const OPERATION: &str = "KV-Operation";
 
@@ -54,9 +56,6 @@ pub struct Entry {
     /// What stands there; none where it was taken away.
     pub value: Option<Bytes>,
 }
-
-/// How long a replica may lag behind before a whole bucket cannot be read.
-const WHOLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The last version of every entry that a bucket has, by key.
 pub async fn entries(client: &Client, bucket: &str) -> Result<BTreeMap<String, Entry>, Error> {

@@ -195,7 +195,7 @@ pub struct Keys {
 
 impl Keys {
     /// The deployment key; none where no file is named.
-    pub fn deployment(&self) -> Result<Option<DeploymentKey>, KeyError> {
+    fn deployment(&self) -> Result<Option<DeploymentKey>, KeyError> {
         let Some(path) = &self.deployment_key_file else { return Ok(None) };
         let bytes = std::fs::read(path).map_err(|source| KeyError::File { path: path.clone(), source })?;
         DeploymentKey::parse(bytes.trim_ascii_end()).ok_or(KeyError::Count).map(Some)

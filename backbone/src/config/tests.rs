@@ -28,6 +28,13 @@ impl Files {
         files.write("junk", "nothing of use");
         files.write("empty", "\n");
         files.write("user.nk", nkeys::KeyPair::new_user().seed().unwrap().as_str());
+        // As some tools leave it: nothing behind the last line.
+        let seed = nkeys::KeyPair::new_user().seed().unwrap();
+        let (jwt, key) = ("------END NATS USER JWT------", "-----BEGIN USER NKEY SEED-----");
+        files.write(
+            "user.creds",
+            &format!("-----BEGIN NATS USER JWT-----\neyJ.eyJ.x\n{jwt}\n\n{key}\n{seed}\n------END USER NKEY SEED------"),
+        );
         files.write("account.nk", nkeys::KeyPair::new_account().seed().unwrap().as_str());
         files
     }
@@ -76,6 +83,7 @@ fn a_fault_of_nats_names_the_flag_and_the_file() {
     };
     let none = NatsAccess::default;
     check(NatsAccess { nkey: file("user.nk"), ca: file("one.crt"), cert: file("one.crt"), key: file("one.key"), ..none() }, &[]);
+    check(NatsAccess { creds: file("user.creds"), ..none() }, &[]);
     check(NatsAccess { nkey: file("gone"), ..none() }, &["--nats-nkey", "gone", "cannot be read"]);
     check(NatsAccess { nkey: file("account.nk"), ..none() }, &["--nats-nkey", "account.nk", "no seed of a user"]);
     check(NatsAccess { nkey: file("empty"), ..none() }, &["--nats-nkey", "is empty"]);

@@ -42,8 +42,10 @@ mod tests {
 
     #[test]
     fn the_words_are_those_that_stored_values_are_sealed_for() {
-        let (trigger, secret) = ("orders".parse().unwrap(), "s1".parse().unwrap());
+        let (trigger, secret, session) = ("orders".parse().unwrap(), "s1".parse().unwrap(), "orders.t".parse().unwrap());
+        let of_event = format!("direct/orders.t/{}", "0a".repeat(32));
         let rows = [
+            (Purpose::Direct(&session, &[10; 32]), of_event.as_str()),
             (Purpose::TriggerSecret(&trigger), "trigger.orders/secret"),
             (Purpose::SigningKey(&trigger), "trigger.orders/signature"),
             (Purpose::ResultKey(&trigger, "crm"), "trigger.orders/result/crm"),

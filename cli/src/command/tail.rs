@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use backbone::direct::{self, Stored};
 use clap::Args;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use proto::id::{SessionKey, SessionToken, TriggerId};
 use proto::record::{Record, Step};
 use proto::{limit, message, session, subject};
@@ -65,6 +65,7 @@ pub async fn run(options: &Options) -> Result<(), Error> {
         if records.is_empty() {
             // Woken, or not: a wake-up may be missed, and comes before what it is about is stored.
             let _woken = tokio::time::timeout(LOOK_EVERY, bell.next()).await;
+            while bell.next().now_or_never().flatten().is_some() {}
             tokio::time::sleep(STORED_WITHIN).await;
         }
     }

@@ -4,43 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cuepoint::server::free_port;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::eventually::eventually;
-use tests::oracle::{Oracle, Say};
 use tests::peer::phoenix::{Phoenix, Span};
 use tests::peer::prometheus::Prometheus;
-use tests::resource::{agent, results_on, skillset, trigger};
-use tests::setup::Setup;
 use tests::sink::Sink;
-use tests::system::System;
 
-use crate::{SOON, system};
+use crate::SOON;
+use crate::telemetry::{oracle, shop};
 
 /// Where the configuration, rules and dashboards are that are shipped.
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/observability");
 /// What has no series before it has happened.
 const RARE: [&str; 1] = ["cuepoint_accepts_shed_total"];
-
-async fn oracle() -> Oracle {
-    Oracle::start(|steps, _| match steps {
-        0 => Say::Calls(vec![("look_up".into(), json!({ "id": "42" }))]),
-        _ => Say::Text("It is on its way.".into()),
-    })
-    .await
-}
-
-/// A bot that looks something up; gateway and worker are told these flags.
-async fn shop(oracle: &Oracle, sink: &Sink, gateway: &[String], worker: &[String]) -> System {
-    let fetch = format!("```fetch\nGET {}\n```", sink.url("orders/$[id! euc]"));
-    system()
-        .with(skillset("shop", json!([{ "name": "look_up", "instruction": fetch }])))
-        .with(agent("clerk", json!({ "model": "oracle/scripted", "skillset": "shop" })))
-        .with(trigger("orders").bot("clerk").results([results_on("bus", "results.orders")]))
-        .workers(1, &Setup::child().settings(oracle.settings("")).flags(worker))
-        .gateways(1, &Setup::child().flags(gateway))
-        .start()
-        .await
-}
 
 /// A story as lines: each span below the one that it belongs to.
 fn tree(spans: &[Span], parent: Option<&str>, depth: usize, lines: &mut Vec<String>) {
@@ -54,9 +30,9 @@ fn tree(spans: &[Span], parent: Option<&str>, depth: usize, lines: &mut Vec<Stri
 async fn an_event_with_a_model_and_an_ability_is_one_story_in_phoenix() {
     let (oracle, sink, phoenix) = (oracle().await, Sink::start().await, Phoenix::start().await);
     let flags = ["--otlp", phoenix.url(), "--otlp-metrics", "none", "--otlp-logs", "none"].map(str::to_owned);
-    let system = shop(&oracle, &sink, &flags, &flags).await;
+    let system = shop(&oracle, &sink, [&flags, &flags]).await;
     let told = system.call("orders").said("s", "Where is 42?").query("wait=20").send().await.ok();
-    assert_eq!(told.str("/text"), "It is on its way.");
+    assert_eq!(told.str("/text"), "It is on its way, Trillian.");
     let session = crate::session("orders", "s").to_string();
     system.finish().await;
 
@@ -96,7 +72,7 @@ async fn prometheus_scrapes_both_services_and_every_rule_and_panel_finds_its_ser
     let (oracle, sink) = (oracle().await, Sink::start().await);
     let ports = [free_port().unwrap(), free_port().unwrap()];
     let flags = ports.map(|port| ["--ops".to_owned(), format!("127.0.0.1:{port}")]);
-    let system = shop(&oracle, &sink, &flags[0], &flags[1]).await;
+    let system = shop(&oracle, &sink, [&flags[0], &flags[1]]).await;
 
     let mut configuration = std::fs::read_to_string(format!("{SHIPPED}/prometheus.yml")).unwrap().replace(" 15s", " 1s");
     for (service, port) in ["gateway", "worker"].into_iter().zip(ports) {

@@ -362,6 +362,9 @@ async fn the_set_up_runs_as_its_own_user_and_says_what_was_changed_by_hand() {
     for part in [name.as_str(), "allow_rollup_hdrs true/false", "duplicate_window 1s/"] {
         assert!(refused.contains(part), "{refused}");
     }
+    // A limit that was raised by hand is nobody's fault.
+    harness.update_stream(async_nats::jetstream::stream::Config { max_bytes: was.max_bytes + 1, ..was.clone() }).await.unwrap();
+    assert_eq!(topology::ensure(&context, sizes, 7).await.unwrap(), epoch);
     harness.update_stream(&was).await.unwrap();
     let found: consumer::PullConsumer = stream.get_consumer(subject::WORKERS).await.unwrap();
     let kept = found.cached_info().config.clone();

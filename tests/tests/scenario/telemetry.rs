@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
 use tests::receiver::{Receiver, Span};
-use tests::resource::{agent, skillset, trigger};
+use tests::resource::{agent, results_on, skillset, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
 use tests::system::System;
@@ -19,20 +19,20 @@ use crate::{SOON, system};
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CALLER_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// A deployment with a bot that looks something up, which tells a receiver.
-async fn shop(oracle: &Oracle, sink: &Sink, flags: &[String]) -> System {
+/// A deployment with a bot that looks something up; its gateway and its worker are told these flags.
+pub(crate) async fn shop(oracle: &Oracle, sink: &Sink, [gateway, worker]: [&[String]; 2]) -> System {
     let fetch = format!("```fetch\nGET {}\n```", sink.url("orders/$[id! euc]"));
     system()
         .with(skillset("shop", json!([{ "name": "look_up", "instruction": fetch }])))
         .with(agent("clerk", json!({ "model": "oracle/scripted", "backstory": "You are Zaphod.", "skillset": "shop" })))
-        .with(trigger("orders").bot("clerk"))
-        .workers(1, &Setup::child().settings(oracle.settings("")).flags(flags))
-        .gateways(1, &Setup::child().flags(flags))
+        .with(trigger("orders").bot("clerk").results([results_on("bus", "results.orders")]))
+        .workers(1, &Setup::child().settings(oracle.settings("")).flags(worker))
+        .gateways(1, &Setup::child().flags(gateway))
         .start()
         .await
 }
 
-async fn oracle() -> Oracle {
+pub(crate) async fn oracle() -> Oracle {
     Oracle::start(|steps, _| match steps {
         0 => Say::Calls(vec![("look_up".into(), json!({ "id": "42" }))]),
         _ => Say::Text("It is on its way, Trillian.".into()),
@@ -50,7 +50,8 @@ fn one<'a>(spans: &'a [Span], name: &str) -> &'a Span {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_is_one_story_over_the_queue() {
     let (oracle, sink, receiver) = (oracle().await, Sink::start().await, Receiver::start().await);
-    let system = shop(&oracle, &sink, &["--otlp".to_owned(), receiver.url()]).await;
+    let flags = ["--otlp".to_owned(), receiver.url()];
+    let system = shop(&oracle, &sink, [&flags, &flags]).await;
     let call = system.call("orders").said("s", "Where is 42, Ford?").query("wait=20").header("traceparent", CALLER);
     let told = call.send().await.ok();
     assert_eq!(told.str("/text"), "It is on its way, Trillian.");
@@ -108,7 +109,7 @@ async fn an_event_is_one_story_over_the_queue() {
 async fn what_was_said_is_told_where_it_is_wanted_and_log_lines_name_their_story() {
     let (oracle, sink, receiver) = (oracle().await, Sink::start().await, Receiver::start().await);
     let flags = ["--otlp", &receiver.url(), "--trace-content", "true"].map(str::to_owned);
-    let mut system = shop(&oracle, &sink, &flags).await;
+    let mut system = shop(&oracle, &sink, [&flags, &flags]).await;
     system.call("orders").said("s", "Where is 42, Ford?").query("wait=20").send().await.ok();
     // Bytes that are no envelope end in DEAD, and a line says so.
     system.publish(&"orders.x".parse().unwrap(), None, "{").await;
@@ -131,7 +132,7 @@ async fn what_was_said_is_told_where_it_is_wanted_and_log_lines_name_their_story
 async fn callers_choose_and_the_rest_has_a_pace() {
     let (oracle, sink, receiver) = (oracle().await, Sink::start().await, Receiver::start().await);
     let flags = ["--otlp", &receiver.url(), "--trace-roots-per-second", "0"].map(str::to_owned);
-    let system = shop(&oracle, &sink, &flags).await;
+    let system = shop(&oracle, &sink, [&flags, &flags]).await;
     let unrecorded = CALLER.replace("-01", "-00");
     for trace in [Some(unrecorded.as_str()), None, Some(CALLER)] {
         let call = system.call("orders").said("s", "go").query("wait=20");
