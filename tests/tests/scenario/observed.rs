@@ -8,6 +8,7 @@ use serde_json::Value;
 use tests::eventually::eventually;
 use tests::peer::phoenix::{Phoenix, Span};
 use tests::peer::prometheus::Prometheus;
+use tests::resource::{results_on, trigger};
 use tests::sink::Sink;
 
 use crate::SOON;
@@ -73,6 +74,8 @@ async fn prometheus_scrapes_both_services_and_every_rule_and_panel_finds_its_ser
     let ports = [free_port().unwrap(), free_port().unwrap()];
     let flags = ports.map(|port| ["--ops".to_owned(), format!("127.0.0.1:{port}")]);
     let system = shop(&oracle, &sink, [&flags[0], &flags[1]]).await;
+    let _heard = system.view().client().subscribe("results.orders").await.unwrap();
+    system.put(&trigger("orders").bot("clerk").results([results_on("bus", "results.orders")]).into()).await;
 
     let mut configuration = std::fs::read_to_string(format!("{SHIPPED}/prometheus.yml")).unwrap().replace(" 15s", " 1s");
     for (service, port) in ["gateway", "worker"].into_iter().zip(ports) {

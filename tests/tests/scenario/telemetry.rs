@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::oracle::{Oracle, Say};
 use tests::receiver::{Receiver, Span};
-use tests::resource::{agent, results_on, skillset, trigger};
+use tests::resource::{agent, skillset, trigger};
 use tests::setup::Setup;
 use tests::sink::Sink;
 use tests::system::System;
@@ -25,7 +25,7 @@ pub(crate) async fn shop(oracle: &Oracle, sink: &Sink, [gateway, worker]: [&[Str
     system()
         .with(skillset("shop", json!([{ "name": "look_up", "instruction": fetch }])))
         .with(agent("clerk", json!({ "model": "oracle/scripted", "backstory": "You are Zaphod.", "skillset": "shop" })))
-        .with(trigger("orders").bot("clerk").results([results_on("bus", "results.orders")]))
+        .with(trigger("orders").bot("clerk"))
         .workers(1, &Setup::child().settings(oracle.settings("")).flags(worker))
         .gateways(1, &Setup::child().flags(gateway))
         .start()
