@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::kv;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, Context};
@@ -62,6 +62,16 @@ pub enum Error {
     /// A stream is not there yet.
     #[error("stream {0} does not exist: run `cuepoint setup`")]
     Missing(String),
+    /// The broker has not set aside as much as the streams may take.
+    #[error(
+        "the broker has no room for stream {name} of {bytes} bytes: raise max_file_store in the jetstream block of nats-server (without it, it is three quarters of what the disk has free at its start), or give smaller --events-bytes, --log-bytes and --dead-bytes"
+    )]
+    Room {
+        /// The stream.
+        name: String,
+        /// How many bytes it may take.
+        bytes: i64,
+    },
     /// Something exists with other settings than these.
     #[error("{name} exists with other settings: {differences}")]
     Differs {
@@ -256,7 +266,11 @@ async fn ensure_stream(context: &Context, wanted: Config) -> Result<(), Error> {
     match context.get_stream(&name).await {
         Ok(stream) => compare(&name, &stream.cached_info().config, &wanted),
         Err(error) if is_missing(&error.kind()) => {
-            context.create_stream(wanted).await.map(drop).map_err(broker(format!("create stream {name}")))
+            let bytes = wanted.max_bytes;
+            let made = context.create_stream(wanted).await.map(drop);
+            made.map_err(
+                |error| if is_room(&error.kind()) { Error::Room { name, bytes } } else { broker(format!("create stream {name}"))(error) },
+            )
         }
         Err(error) => Err(broker(format!("look up stream {name}"))(error)),
     }
@@ -264,6 +278,12 @@ async fn ensure_stream(context: &Context, wanted: Config) -> Result<(), Error> {
 
 fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == jetstream::ErrorCode::STREAM_NOT_FOUND)
+}
+
+fn is_room(kind: &CreateStreamErrorKind) -> bool {
+    use jetstream::ErrorCode;
+    matches!(kind, CreateStreamErrorKind::JetStream(error)
+        if matches!(error.error_code(), ErrorCode::STORAGE_RESOURCES_EXCEEDED | ErrorCode::INSUFFICIENT_RESOURCES))
 }
 
 /// What is compared: what correctness leans on, and what would let a header of a message do more than add it.

@@ -85,7 +85,10 @@ class Release(unittest.TestCase):
 
     def servers(self, nats, redis):
         address, number = self.nats.split(":")
-        self.started("nats", [TOOLS / "nats-server", "--addr", address, "--port", number, *nats])
+        # What streams set aside is no matter of how much this disk has free.
+        config = pathlib.Path(nats)
+        config.write_text(config.read_text().replace("jetstream {", "jetstream {\n  max_file_store: 1TB", 1))
+        self.started("nats", [TOOLS / "nats-server", "--addr", address, "--port", number, "--config", config])
         self.started("redis", [TOOLS / "redis-server", "--bind", "127.0.0.1", "--port", self.redis.split(":")[1], "--save", "", *redis])
         for each in (self.nats, self.redis):
             eventually(lambda: listens(each), f"nothing listens on {each}")
@@ -149,7 +152,9 @@ class Release(unittest.TestCase):
 
     def test_the_minimal_set_is_installed_tested_upgraded_and_ended(self):
         self.keys = keys(self.scratch)
-        self.servers(["--jetstream", "--store_dir", str(self.scratch / "nats")], [])
+        config = self.scratch / "nats.conf"
+        config.write_text(f'jetstream {{\n  store_dir: "{self.scratch}/nats"\n}}\n')
+        self.servers(config, [])
         values = merge(MINIMAL, {"gateway": {"drainDelay": "1s"}})
         self.played(values, {"CUEPOINT_NATS": f"nats://{self.nats}", "CUEPOINT_REDIS": f"redis://{self.redis}"})
 
@@ -178,7 +183,7 @@ class Release(unittest.TestCase):
 
     def test_users_with_nkeys_and_client_certificates_may_do_all_that_a_release_does(self):
         self.keys = keys(self.scratch, "--tls", "--host", "127.0.0.1", "--store", str(self.scratch / "nats"))
-        self.servers(["--config", str(self.keys / "nats.conf")], ["--aclfile", str(self.keys / "redis.acl"), "--protected-mode", "no"])
+        self.servers(self.keys / "nats.conf", ["--aclfile", str(self.keys / "redis.acl"), "--protected-mode", "no"])
         values = merge(read(CHART / "ci" / "tls-mtls.yaml"), SMALL)
         # _INBOX is what `cuepoint nats-config` allows.
         for user in values["nats"]["users"].values():

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backbone::topology::Sizes;
+use backbone::topology::{self, Sizes};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use proto::limit::PUBLISH_DEADLINE;
@@ -231,5 +231,19 @@ async fn no_call_whatsoever_is_an_internal_error() {
         ended.unwrap();
     };
     tokio::task::block_in_place(run);
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_the_broker_has_no_room_for_are_not_made_and_the_error_says_what_to_raise() {
+    let system = system().start().await;
+    let sizes = Sizes { log_bytes: 2 << 40, ..Sizes::default() };
+    let context = system.view().context();
+    for name in ["LOG", "DEAD"] {
+        context.delete_stream(name).await.unwrap();
+    }
+    let refused = topology::ensure(context, &sizes, 1).await.unwrap_err().to_string();
+    assert!(refused.contains("no room for stream LOG of 2199023255552 bytes: raise max_file_store"), "{refused}");
+    topology::ensure(context, system.sizes(), 1).await.unwrap();
     system.finish().await;
 }
