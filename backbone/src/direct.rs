@@ -6,7 +6,7 @@
 //! See <https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-31.md>.
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{HeaderMap, Message};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use futures_util::StreamExt as _;
 use proto::limit::READ_DEADLINE;
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::requests::Requests;
 
 /// Nothing matches.
 const NOT_FOUND: u16 = 404;
@@ -58,35 +60,35 @@ pub enum Error {
 }
 
 /// The last message of a subject, from any replica.
-pub async fn last(client: &Client, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
+pub async fn last(client: &impl Requests, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
     get(client, format!("$JS.API.DIRECT.GET.{stream}.{subject}"), Bytes::new()).await
 }
 
 /// The first message of a subject at or after a sequence, from any replica.
-pub async fn next(client: &Client, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
+pub async fn next(client: &impl Requests, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
     let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}"}}"#, from.max(1));
     get(client, format!("$JS.API.DIRECT.GET.{stream}"), body.into()).await
 }
 
 /// The message at a sequence, from any replica.
-pub async fn at(client: &Client, stream: &str, seq: u64) -> Result<Option<Stored>, Error> {
+pub async fn at(client: &impl Requests, stream: &str, seq: u64) -> Result<Option<Stored>, Error> {
     get(client, format!("$JS.API.DIRECT.GET.{stream}"), format!(r#"{{"seq":{seq}}}"#).into()).await
 }
 
 /// Up to `batch` messages of a subject from a sequence on, from any replica.
-pub async fn batch(client: &Client, stream: &str, subject: &str, from: u64, batch: usize) -> Result<Vec<Stored>, Error> {
+pub async fn batch(client: &impl Requests, stream: &str, subject: &str, from: u64, batch: usize) -> Result<Vec<Stored>, Error> {
     let body = format!(r#"{{"seq":{},"next_by_subj":"{subject}","batch":{batch}}}"#, from.max(1));
     many(client, stream, body).await
 }
 
 /// Up to `batch` messages of a subject that were stored at a time or later, from any replica.
-pub async fn batch_since(client: &Client, stream: &str, subject: &str, since_ms: i64, batch: usize) -> Result<Vec<Stored>, Error> {
+pub async fn batch_since(client: &impl Requests, stream: &str, subject: &str, since_ms: i64, batch: usize) -> Result<Vec<Stored>, Error> {
     let since = jiff::Timestamp::from_millisecond(since_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     many(client, stream, json!({ "start_time": since.to_string(), "next_by_subj": subject, "batch": batch }).to_string()).await
 }
 
 /// The last message of each subject that has one, from any replica; at most 1,024 subjects.
-pub async fn last_of_each(client: &Client, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, Error> {
+pub async fn last_of_each(client: &impl Requests, stream: &str, subjects: &[String]) -> Result<Vec<Stored>, Error> {
     if subjects.is_empty() {
         return Ok(Vec::new());
     }
@@ -95,7 +97,7 @@ pub async fn last_of_each(client: &Client, stream: &str, subjects: &[String]) ->
 
 /// The same, ended early by the message that reaches so many bytes.
 pub async fn batch_within(
-    client: &Client,
+    client: &impl Requests,
     stream: &str,
     subject: &str,
     from: u64,
@@ -105,11 +107,9 @@ pub async fn batch_within(
     many(client, stream, body).await
 }
 
-async fn many(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
-    let inbox = client.new_inbox();
-    let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| Error::Answer(error.to_string()))?;
-    let target = format!("$JS.API.DIRECT.GET.{stream}");
-    client.publish_with_reply(target, inbox, body.into()).await.map_err(|error| Error::Answer(error.to_string()))?;
+async fn many(client: &impl Requests, stream: &str, body: String) -> Result<Vec<Stored>, Error> {
+    let asked = client.request_many(format!("$JS.API.DIRECT.GET.{stream}"), body.into());
+    let mut answers = asked.await.map_err(Error::Answer)?;
     let mut found = Vec::new();
     loop {
         let answer = tokio::time::timeout(READ_DEADLINE, answers.next()).await.map_err(|_| Error::Late)?;
@@ -124,12 +124,12 @@ async fn many(client: &Client, stream: &str, body: String) -> Result<Vec<Stored>
 }
 
 /// Takes a message out of a stream, without overwriting its bytes; one that is gone already is no fault.
-pub async fn remove(client: &Client, stream: &str, seq: u64) -> Result<(), Error> {
+pub async fn remove(client: &impl Requests, stream: &str, seq: u64) -> Result<(), Error> {
     ask(client, format!("$JS.API.STREAM.MSG.DELETE.{stream}"), json!({ "seq": seq, "no_erase": true }).to_string().into()).await.map(drop)
 }
 
 /// Takes all messages of a subject out of a stream, up to a sequence and with it.
-pub async fn purge(client: &Client, stream: &str, subject: &str, to: u64) -> Result<(), Error> {
+pub async fn purge(client: &impl Requests, stream: &str, subject: &str, to: u64) -> Result<(), Error> {
     let body = json!({ "filter": subject, "seq": to.saturating_add(1) }).to_string();
     ask(client, format!("$JS.API.STREAM.PURGE.{stream}"), body.into()).await.map(drop)
 }
@@ -151,14 +151,14 @@ struct InfoState {
 }
 
 /// How full a stream is, in percent of what it may hold.
-pub async fn fullness(client: &Client, stream: &str) -> Result<u64, Error> {
+pub async fn fullness(client: &impl Requests, stream: &str) -> Result<u64, Error> {
     let answer = ask(client, format!("$JS.API.STREAM.INFO.{stream}"), Bytes::new()).await?;
     let info: Info = serde_json::from_slice(&answer.payload).map_err(|_| Error::NoStream)?;
     let bytes_max = u64::try_from(info.config.max_bytes).ok().filter(|bytes| *bytes > 0);
     Ok(bytes_max.map_or(0, |bytes_max| info.state.bytes.saturating_mul(100) / bytes_max))
 }
 
-async fn get(client: &Client, subject: String, body: Bytes) -> Result<Option<Stored>, Error> {
+async fn get(client: &impl Requests, subject: String, body: Bytes) -> Result<Option<Stored>, Error> {
     let message = ask(client, subject, body).await?;
     match message.status.map(|status| status.as_u16()) {
         None | Some(200) => parse(message).map(Some),
@@ -167,10 +167,9 @@ async fn get(client: &Client, subject: String, body: Bytes) -> Result<Option<Sto
     }
 }
 
-/// The client's own time-out begins only once the request is in its queue, which fills while it is disconnected.
-async fn ask(client: &Client, subject: String, body: Bytes) -> Result<Message, Error> {
-    let asked = client.send_request(subject, Request::new().payload(body).timeout(None));
-    tokio::time::timeout(READ_DEADLINE, asked).await.map_err(|_| Error::Late)?.map_err(|error| fault(error.kind()))
+async fn ask(client: &impl Requests, subject: String, body: Bytes) -> Result<Message, Error> {
+    let asked = client.request(subject, None, body);
+    tokio::time::timeout(READ_DEADLINE, asked).await.map_err(|_| Error::Late)?.map_err(fault)
 }
 
 fn fault(kind: RequestErrorKind) -> Error {
@@ -222,12 +221,12 @@ struct LeaderFault {
 }
 
 /// The last message of a subject, from the leader.
-pub async fn last_from_leader(client: &Client, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
+pub async fn last_from_leader(client: &impl Requests, stream: &str, subject: &str) -> Result<Option<Stored>, Error> {
     leader(client, stream, json!({ "last_by_subj": subject })).await
 }
 
 /// The first message of a subject at or after a sequence, from the leader.
-pub async fn next_from_leader(client: &Client, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
+pub async fn next_from_leader(client: &impl Requests, stream: &str, subject: &str, from: u64) -> Result<Option<Stored>, Error> {
     leader(client, stream, json!({ "seq": from.max(1), "next_by_subj": subject })).await
 }
 
@@ -239,7 +238,7 @@ struct DeleteAnswer {
 }
 
 /// Deletes a message so that its bytes are overwritten; one that is not there is deleted.
-pub async fn delete(client: &Client, stream: &str, seq: u64) -> Result<(), Error> {
+pub async fn delete(client: &impl Requests, stream: &str, seq: u64) -> Result<(), Error> {
     let body = json!({ "seq": seq, "no_erase": false }).to_string();
     let answer = ask(client, format!("$JS.API.STREAM.MSG.DELETE.{stream}"), body.into()).await?;
     let answer: DeleteAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
@@ -252,7 +251,7 @@ pub async fn delete(client: &Client, stream: &str, seq: u64) -> Result<(), Error
     }
 }
 
-async fn leader(client: &Client, stream: &str, query: serde_json::Value) -> Result<Option<Stored>, Error> {
+async fn leader(client: &impl Requests, stream: &str, query: serde_json::Value) -> Result<Option<Stored>, Error> {
     let answer = ask(client, format!("$JS.API.STREAM.MSG.GET.{stream}"), query.to_string().into()).await?;
     let answer: LeaderAnswer = serde_json::from_slice(&answer.payload).map_err(|error| Error::Answer(error.to_string()))?;
     match (answer.message, answer.error) {

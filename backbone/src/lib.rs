@@ -5,6 +5,7 @@
 //! - [`tls`]: files that say who a process is and whom it believes;
 //! - [`nats`]: the connection, with bounds of our own;
 //! - [`topology`]: streams, consumer and bucket: created once, compared ever after;
+//! - [`requests`]: what the broker is asked, of a connection or of a stage;
 //! - [`publish`]: one confirmed publish, and what a refusal means;
 //! - [`direct`]: reads by subject, from any replica or from the leader;
 //! - [`delivery`]: what the reply subject of a delivery says;
@@ -37,6 +38,7 @@ pub mod nats;
 pub mod publish;
 pub mod receipt;
 pub mod redis;
+pub mod requests;
 pub mod seal;
 pub mod shared;
 pub mod signals;

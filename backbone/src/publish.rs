@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Request};
 use bytes::Bytes;
 use serde::Deserialize;
+
+use crate::requests::Requests;
 
 /// The fence did not hold (a real mismatch).
 const WRONG_LAST: u32 = 10_071;
@@ -72,25 +74,17 @@ struct Fault {
 
 /// Publishes and waits for the confirmation.
 pub async fn confirmed(
-    client: &Client,
+    client: &impl Requests,
     subject: String,
     headers: Option<HeaderMap>,
     body: Bytes,
     deadline: Duration,
 ) -> Result<Stored, Error> {
-    // The client's own time-out begins only once the request is in its queue, which fills while it is disconnected.
-    let mut request = Request::new().payload(body).timeout(None);
-    if let Some(headers) = headers {
-        request = request.headers(headers);
-    }
-    match tokio::time::timeout(deadline, client.send_request(subject, request)).await {
-        Err(_) => Err(Error::Unconfirmed),
+    match tokio::time::timeout(deadline, client.request(subject, headers, body)).await {
+        Err(_) | Ok(Err(RequestErrorKind::TimedOut)) => Err(Error::Unconfirmed),
         Ok(Ok(message)) => read_answer(&message.payload),
-        Ok(Err(error)) => Err(match error.kind() {
-            RequestErrorKind::NoResponders => Error::NoStream,
-            RequestErrorKind::TimedOut => Error::Unconfirmed,
-            _ => Error::Refused(error.to_string()),
-        }),
+        Ok(Err(RequestErrorKind::NoResponders)) => Err(Error::NoStream),
+        Ok(Err(other)) => Err(Error::Refused(other.to_string())),
     }
 }
 

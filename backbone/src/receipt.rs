@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use async_nats::Client;
 use prost::Message as _;
 use proto::id::{ConversationId, EventSeq, Receipt, SessionKey};
 use proto::limit::READ_BATCH_MAX;
@@ -17,6 +16,7 @@ use proto::wire;
 
 use crate::direct;
 use crate::journal::{self, Entry};
+use crate::requests::Requests;
 
 /// What is known of an event.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Report {
 }
 
 /// Reads the status of an event.
-pub async fn report(client: &Client, receipt: &Receipt) -> Result<Report, journal::Error> {
+pub async fn report(client: &impl Requests, receipt: &Receipt) -> Result<Report, journal::Error> {
     let (session, event) = (&receipt.session, receipt.event);
     let last = journal::last(client, session).await?;
     if let Some(found) = in_log(client, session, event, last).await? {
@@ -59,7 +59,12 @@ pub async fn report(client: &Client, receipt: &Receipt) -> Result<Report, journa
     Ok(in_log(client, session, event, last).await?.unwrap_or_else(|| Report::bare(Status::Expired)))
 }
 
-async fn in_log(client: &Client, session: &SessionKey, event: EventSeq, last: Option<Entry>) -> Result<Option<Report>, journal::Error> {
+async fn in_log(
+    client: &impl Requests,
+    session: &SessionKey,
+    event: EventSeq,
+    last: Option<Entry>,
+) -> Result<Option<Report>, journal::Error> {
     let Some(last) = last else { return Ok(None) };
     // A record between two turns is about the last event too, and stands behind that one's end.
     let is_open = last.record.event == event && !last.record.is_idle();
@@ -118,7 +123,7 @@ impl Turn {
     }
 }
 
-async fn in_dead(client: &Client, session: &SessionKey, event: EventSeq) -> Result<bool, journal::Error> {
+async fn in_dead(client: &impl Requests, session: &SessionKey, event: EventSeq) -> Result<bool, journal::Error> {
     let epoch = event.epoch.to_string();
     let mut from = 1;
     loop {
@@ -135,7 +140,7 @@ async fn in_dead(client: &Client, session: &SessionKey, event: EventSeq) -> Resu
     }
 }
 
-async fn is_queued(client: &Client, session: &SessionKey, event: EventSeq) -> Result<bool, journal::Error> {
+async fn is_queued(client: &impl Requests, session: &SessionKey, event: EventSeq) -> Result<bool, journal::Error> {
     let stream = subject::events_stream(event.epoch);
     match direct::next(client, &stream, &subject::event(session), event.seq).await {
         Ok(found) => Ok(found.is_some_and(|stored| stored.seq == event.seq)),

@@ -36,7 +36,7 @@ pub(crate) async fn fetch(
 
 async fn tell(door: &Door, trigger: &str, receipt: &str, headers: &HeaderMap) -> Result<Vec<u8>, ApiError> {
     let (receipt, _) = admit(door, trigger, receipt, headers, Scope::Read).await?;
-    let report = progress::of(&door.client, &receipt).await.map_err(unreadable)?;
+    let report = progress::of(&door.line, &receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired { Err(unknown()) } else { Ok(progress::render(&receipt, None, Some(&report))) }
 }
 

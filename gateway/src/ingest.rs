@@ -16,6 +16,7 @@ use async_nats::{HeaderMap, HeaderName};
 use backbone::chance;
 use backbone::later::name;
 use backbone::publish::{self, Stored};
+use backbone::requests::Line;
 use backbone::seal::direct;
 use bytes::Bytes;
 use proto::code::Code;
@@ -121,7 +122,7 @@ impl Submission {
         let timer = later::timer(self.message_id.as_deref());
         self.event.timer = Some(name(timer.as_str(), due_ms));
         close(door, &self.session, &mut self.event)?;
-        check_size(&door.client, &self.event.encode())?;
+        check_size(&door.line, &self.event.encode())?;
         let receipt = TimerReceipt { session: self.session, timer };
         let trace = self.trace.as_ref().map(Traceparent::as_str);
         later::book(door, receipt, self.event, trace, self.message_id.is_some()).await
@@ -173,7 +174,7 @@ impl Submission {
         }
         let (receipt, is_duplicate) = self.send_once(door, Some(message_id)).await?;
         let accepted = if is_duplicate {
-            let original = replay::original(&door.client, &self.session, receipt.event, &digest).await?;
+            let original = replay::original(&door.line, &self.session, receipt.event, &digest).await?;
             Accepted { receipt: original, is_replay: true }
         } else {
             fresh(receipt)
@@ -190,7 +191,7 @@ impl Submission {
             close(door, &self.session, &mut sealed)?;
             sealed.encode()
         };
-        check_size(&door.client, &envelope)?;
+        check_size(&door.line, &envelope)?;
         let told = span::publish(&self.session, envelope.len());
         let trace = context::of(&told);
         let known = [(TRACEPARENT, trace.as_ref().or(self.trace.as_ref()).map(Traceparent::as_str)), (MESSAGE_ID, message_id)];
@@ -198,7 +199,7 @@ impl Submission {
         let subject = subject::event(&self.session);
         let headers = Some(headers).filter(|headers| !headers.is_empty());
         let place = door.enter().await.map_err(|error| refusal(&error))?;
-        let published = publish::confirmed(&door.client, subject, headers, envelope, PUBLISH_DEADLINE).instrument(told.clone()).await;
+        let published = publish::confirmed(&door.line, subject, headers, envelope, PUBLISH_DEADLINE).instrument(told.clone()).await;
         let stored = place.told(published).map_err(|error| refusal(&error));
         match &stored {
             Ok(Stored { seq, .. }) => drop(told.record(convention::STREAM_SEQUENCE, seq)),
@@ -230,8 +231,8 @@ fn fresh(receipt: Receipt) -> Accepted {
 }
 
 /// A body under its own limit can still be over the envelope's: the text taken from it is stored beside it.
-fn check_size(client: &async_nats::Client, envelope: &Bytes) -> Result<(), ApiError> {
-    let broker_max = Some(client.max_payload()).filter(|bytes| *bytes > 0).unwrap_or(usize::MAX).saturating_sub(HEADER_BYTES_MAX);
+fn check_size(line: &Line, envelope: &Bytes) -> Result<(), ApiError> {
+    let broker_max = line.payload_bytes_max().saturating_sub(HEADER_BYTES_MAX);
     let bytes_max = broker_max.min(ENVELOPE_BYTES_MAX);
     if envelope.len() > bytes_max { Err(ApiError::too_large("the body with the text taken from it", bytes_max)) } else { Ok(()) }
 }

@@ -128,7 +128,7 @@ pub(crate) async fn tell(door: &Door, trigger: &str, receipt: &TimerReceipt, hea
 
 /// What is told about the event itself, under the receipt that the caller has.
 async fn of_event(door: &Door, receipt: &TimerReceipt, sent: &Sent) -> Result<Value, ApiError> {
-    let report = progress::of(&door.client, &sent.receipt).await.map_err(unreadable)?;
+    let report = progress::of(&door.line, &sent.receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired {
         return Err(unknown());
     }

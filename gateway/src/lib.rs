@@ -7,6 +7,7 @@
 //! In reading order:
 //! - [`config`]: what an operator sets;
 //! - [`service`]: start, run, stop;
+//! - [`stage`]: a gateway whose servers are in memory;
 //! - [`serve`]: connections, bounded;
 //! - [`reread`]: files that are read again while the gateway runs;
 //! - [`door`]: what every request works with;
@@ -52,6 +53,7 @@
 pub mod program;
 pub mod config;
 pub mod service;
+pub mod stage;
 mod serve;
 mod reread;
 mod door;

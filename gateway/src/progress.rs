@@ -1,7 +1,7 @@
 //! What is told about an event.
 
-use async_nats::Client;
 use backbone::receipt::{self, Report};
+use backbone::requests::Line;
 use backbone::{direct, journal};
 use proto::durability::Durability;
 use proto::id::Receipt;
@@ -34,16 +34,16 @@ struct Told<'a> {
 }
 
 /// Reads the status of an event; `Expired` only where the leader agrees.
-pub(crate) async fn of(client: &Client, receipt: &Receipt) -> Result<Report, journal::Error> {
-    let report = receipt::report(client, receipt).await?;
+pub(crate) async fn of(line: &Line, receipt: &Receipt) -> Result<Report, journal::Error> {
+    let report = receipt::report(line, receipt).await?;
     if report.status != Status::Expired {
         return Ok(report);
     }
     // A follower that lags knows neither the event nor its record yet.
     let stream = subject::events_stream(receipt.event.epoch);
-    match direct::next_from_leader(client, &stream, &subject::event(&receipt.session), receipt.event.seq).await {
+    match direct::next_from_leader(line, &stream, &subject::event(&receipt.session), receipt.event.seq).await {
         Ok(Some(stored)) if stored.seq == receipt.event.seq => Ok(Report { status: Status::Queued, ..report }),
-        Ok(_) => receipt::report(client, receipt).await,
+        Ok(_) => receipt::report(line, receipt).await,
         Err(direct::Error::NoStream) => Ok(report),
         Err(error) => Err(error.into()),
     }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_nats::Client;
 use backbone::publish::Error;
+use backbone::requests::Line;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -32,9 +32,9 @@ pub struct Publishes {
 
 /// Where a message goes whose place may outlive its call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Line<'a> {
-    /// The connection.
-    pub(crate) client: &'a Client,
+pub(crate) struct Way<'a> {
+    /// The broker.
+    pub(crate) line: &'a Line,
     /// Who looks after the place.
     pub(crate) tracker: &'a TaskTracker,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Line<'a> {
 #[must_use = "a place is given back when it is dropped"]
 pub(crate) struct Place<'a> {
     places: &'a Arc<Semaphore>,
-    line: Line<'a>,
+    way: Way<'a>,
     is_answered: bool,
 }
 
@@ -62,9 +62,9 @@ impl Drop for Place<'_> {
             return;
         }
         // As many of these tasks as there are places at most.
-        let (places, client) = (Arc::clone(self.places), self.line.client.clone());
-        drop(self.line.tracker.spawn(async move {
-            drop(client.flush().await);
+        let (places, line) = (Arc::clone(self.places), self.way.line.clone());
+        drop(self.way.tracker.spawn(async move {
+            line.flush().await;
             places.add_permits(1);
         }));
     }
@@ -85,11 +85,11 @@ impl Publishes {
     }
 
     /// Takes a place, or sheds the message where there is none in time.
-    pub(crate) async fn enter<'a>(&'a self, line: Line<'a>) -> Result<Place<'a>, Error> {
+    pub(crate) async fn enter<'a>(&'a self, way: Way<'a>) -> Result<Place<'a>, Error> {
         if !self.is_entered_at_once() {
             self.wait().await?;
         }
-        Ok(Place { places: &self.places, line, is_answered: false })
+        Ok(Place { places: &self.places, way, is_answered: false })
     }
 
     fn is_entered_at_once(&self) -> bool {
@@ -156,44 +156,45 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use async_nats::{Client, ConnectOptions};
+    use async_nats::ConnectOptions;
     use backbone::publish::Error;
+    use backbone::requests::Line;
     use tokio::sync::oneshot;
     use tokio::task::JoinSet;
     use tokio_util::task::TaskTracker;
 
-    use super::{Line, Publishes};
+    use super::{Publishes, Way};
 
     const QUEUE_TIME: Duration = Duration::from_millis(250);
 
-    async fn run<T>(publishes: &Publishes, line: Line<'_>, publishing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        publishes.enter(line).await?.told(publishing.await)
+    async fn run<T>(publishes: &Publishes, way: Way<'_>, publishing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        publishes.enter(way).await?.told(publishing.await)
     }
 
     /// A client of a server that is not there.
-    async fn nowhere() -> Client {
-        ConnectOptions::new().retry_on_initial_connect().connect("nats://127.0.0.1:1").await.unwrap()
+    async fn nowhere() -> Line {
+        Line::Nats(ConnectOptions::new().retry_on_initial_connect().connect("nats://127.0.0.1:1").await.unwrap())
     }
 
     #[tokio::test]
     async fn a_call_waits_for_a_place_and_is_shed_when_its_time_is_up() {
         let publishes = Arc::new(Publishes::new(1, QUEUE_TIME));
-        let (client, tracker) = (nowhere().await, TaskTracker::new());
-        let line = Line { client: &client, tracker: &tracker };
+        let (line, tracker) = (nowhere().await, TaskTracker::new());
+        let way = Way { line: &line, tracker: &tracker };
         let (answer, answered) = oneshot::channel::<()>();
         let mut running = JoinSet::new();
-        let (first, first_client, first_tracker) = (Arc::clone(&publishes), client.clone(), tracker.clone());
+        let (first, first_line, first_tracker) = (Arc::clone(&publishes), line.clone(), tracker.clone());
         running.spawn(async move {
-            let line = Line { client: &first_client, tracker: &first_tracker };
-            run(&first, line, async { answered.await.map_err(|_| Error::NoStream) }).await
+            let way = Way { line: &first_line, tracker: &first_tracker };
+            run(&first, way, async { answered.await.map_err(|_| Error::NoStream) }).await
         });
         while publishes.in_flight() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(run(&publishes, line, async { Ok(()) }).await, Err(Error::Shed));
+        assert_eq!(run(&publishes, way, async { Ok(()) }).await, Err(Error::Shed));
         assert_eq!((publishes.shed(), publishes.waiting(), publishes.waited().0), (1, 0, 1));
         assert!(publishes.waited().1 >= QUEUE_TIME);
-        let waiting = run(&publishes, line, async { Ok(7) });
+        let waiting = run(&publishes, way, async { Ok(7) });
         let release = async {
             while publishes.waiting() == 0 {
                 tokio::task::yield_now().await;
@@ -208,13 +209,13 @@ mod tests {
     #[tokio::test]
     async fn a_message_without_an_answer_keeps_its_place_while_it_may_lie_in_the_queue() {
         let publishes = Publishes::new(3, QUEUE_TIME);
-        let (client, tracker) = (nowhere().await, TaskTracker::new());
-        let line = Line { client: &client, tracker: &tracker };
+        let (line, tracker) = (nowhere().await, TaskTracker::new());
+        let way = Way { line: &line, tracker: &tracker };
         let unconfirmed = async { Err::<(), _>(Error::Unconfirmed) };
-        assert_eq!(run(&publishes, line, unconfirmed).await, Err(Error::Unconfirmed));
-        let hung_up = run(&publishes, line, std::future::pending::<Result<(), Error>>());
+        assert_eq!(run(&publishes, way, unconfirmed).await, Err(Error::Unconfirmed));
+        let hung_up = run(&publishes, way, std::future::pending::<Result<(), Error>>());
         assert!(tokio::time::timeout(Duration::from_millis(20), hung_up).await.is_err());
-        assert_eq!(run(&publishes, line, async { Err::<(), _>(Error::SubjectFull) }).await, Err(Error::SubjectFull));
+        assert_eq!(run(&publishes, way, async { Err::<(), _>(Error::SubjectFull) }).await, Err(Error::SubjectFull));
         // The server is not there, so nothing is written out.
         assert_eq!((publishes.in_flight(), tracker.len()), (2, 2));
     }

@@ -12,32 +12,22 @@ use std::time::Duration;
 
 use async_nats::Client;
 use backbone::catalogue::Catalogue;
+use backbone::nats;
 use backbone::redis::Redis;
-use backbone::shared::Shared;
-use backbone::{nats, topology};
+use backbone::requests::Line;
 use proto::resource::SecretDigest;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accept::Accepts;
-use crate::body::{Budget, Patience};
-use crate::clock::BrokerClock;
-use crate::complaint::Complaints;
 use crate::config::Config;
-use crate::directory::Directory;
-use crate::door::Door;
-use crate::durability::{self, Promise};
-use crate::figures::{self, Figures, Looked};
-use crate::last_use::LastUse;
+use crate::door::{Door, Limits, Secrets, Servers};
+use crate::durability;
+use crate::figures::{self, Looked};
 use crate::publishes::Publishes;
-use crate::rate::Limiter;
-use crate::ready::Readiness;
 use crate::serve::{self, Terms};
-use crate::signature::seen::Seen;
-use crate::{accept, replay, reread, route};
+use crate::{accept, reread, route};
 
 /// How long the start waits for the broker, so that one that is too old is a clear error.
 const GREET_DEADLINE: Duration = Duration::from_millis(500);
@@ -150,38 +140,23 @@ fn door(
     catalogue: Catalogue,
     (tracker, ending, shutdown): (&TaskTracker, &CancellationToken, &CancellationToken),
 ) -> Result<Door, Error> {
-    let patience = Patience { time: config.bounds.body_time, shutdown: shutdown.clone(), drain_deadline: config.drain.deadline };
     let fault = |fault| Error::Config(vec![fault]);
     let redis = Arc::new(Redis::new(&config.redis).map_err(Error::Redis)?);
-    Ok(Door {
-        context: topology::context(&client),
-        client,
-        index: index::store::Store::new(Arc::clone(&redis)),
-        redis,
-        directory: Directory::new(catalogue),
+    let secrets = Secrets {
         master: config.master_key().map_err(fault)?,
-        key: Shared::new(config.deployment_key().map_err(fault)?),
-        limiter: Limiter::default(),
-        seen: Seen::default(),
-        last_use: LastUse::default(),
-        accepts: Accepts::default(),
-        publishes: Arc::new(Publishes::new(config.bounds.publishes, config.bounds.queue_time)),
-        promise: Promise::default(),
-        api_token: Shared::new(config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret()))),
-        budget: Budget::new(config.bounds.body_memory_bytes, config.body_bytes, patience),
-        waits: Semaphore::new(config.bounds.waits.min(Semaphore::MAX_PERMITS)),
-        followers: Arc::new(Semaphore::new(config.bounds.followers.min(Semaphore::MAX_PERMITS))),
-        clock: BrokerClock::default(),
-        remembering: Arc::new(Semaphore::new(replay::REMEMBERING_MAX)),
-        complaints: Complaints::default(),
-        readiness: Readiness::default(),
-        telemetry: config.telemetry.clone(),
-        figures: Figures::default(),
+        key: config.deployment_key().map_err(fault)?,
+        api_token: config.token().map_err(fault)?.map(|token| SecretDigest::of(token.expose_secret())),
+    };
+    let limits = Limits {
         bounds: config.bounds.clone(),
+        body_bytes: config.body_bytes,
+        drain_deadline: config.drain.deadline,
         tracker: tracker.clone(),
         ending: ending.clone(),
         shutdown: shutdown.clone(),
-    })
+    };
+    let servers = Servers { line: Line::Nats(client.clone()), client, redis, catalogue };
+    Ok(Door::new(servers, secrets, limits, config.telemetry.clone()))
 }
 
 async fn connected(client: &Client) {

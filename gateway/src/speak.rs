@@ -130,7 +130,7 @@ async fn standing(door: &Door, receipt: &Receipt, said: &Said) -> Result<Status,
         pending::check(records, answer)?;
         return Ok(records.last().map_or(Status::Running, Status::of));
     }
-    let report = progress::of(&door.client, receipt).await.map_err(unreadable)?;
+    let report = progress::of(&door.line, receipt).await.map_err(unreadable)?;
     match (report.status, said) {
         (Status::Expired, _) => Err(fetch::unknown()),
         (status, Said::Cancel(..)) if !status.is_final() => Ok(status),

@@ -87,7 +87,7 @@ impl<'a> Watch<'a> {
             }
             pause = (pause * 4).clamp(LOOK_AGAIN, LOOK_MAX);
             let deadline = self.until.max(Instant::now()) + LOOK_LAST;
-            if let Ok(Ok(report)) = tokio::time::timeout_at(deadline, progress::of(&self.door.client, &accepted.receipt)).await {
+            if let Ok(Ok(report)) = tokio::time::timeout_at(deadline, progress::of(&self.door.line, &accepted.receipt)).await {
                 is_over |= report.status.is_final() && report.status != Status::Expired;
                 newest = Some(report);
             }

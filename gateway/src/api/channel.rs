@@ -50,7 +50,7 @@ async fn subscribe(call: Call) -> Result<Response, ApiError> {
     fields.end()?;
     let receipt: Receipt = call.place("id").parse().map_err(|_| unknown())?;
     let listening = follow::listen(&call.door, &receipt.session).await?;
-    let report = progress::of(&call.door.client, &receipt).await.map_err(unreadable)?;
+    let report = progress::of(&call.door.line, &receipt).await.map_err(unreadable)?;
     if report.status == Status::Expired {
         return Err(unknown());
     }

@@ -314,7 +314,7 @@ async fn rerun(call: Call) -> Result<Response, ApiError> {
         return Err(unknown());
     }
     let key = indexed::key(&call)?;
-    let report = progress::of(&call.door.client, &receipt).await.map_err(unreadable)?;
+    let report = progress::of(&call.door.line, &receipt).await.map_err(unreadable)?;
     if !report.status.is_final() {
         return Err(ApiError::new(Code::SessionBusy, "the event has not ended: it can be run again once it has"));
     }

@@ -312,7 +312,7 @@ impl Follower {
     /// Ends where nothing is known any more of an event that never began.
     async fn check_event(&self) -> Result<(), End> {
         let Scope::Event(receipt) = &self.scope else { return Ok(()) };
-        match progress::of(&self.door.client, receipt).await {
+        match progress::of(&self.door.line, receipt).await {
             Ok(report) if report.status == Status::Expired => Err(End::Expired),
             _ => Ok(()),
         }

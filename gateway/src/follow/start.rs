@@ -75,7 +75,7 @@ impl Start {
 
     /// The beginning, or what comes behind `given`, of an event's turn.
     pub(super) async fn of_event(door: &Door, receipt: &Receipt, given: Option<Place>) -> Result<Self, ApiError> {
-        let report = progress::of(&door.client, receipt).await.map_err(unreadable)?;
+        let report = progress::of(&door.line, receipt).await.map_err(unreadable)?;
         if report.status == Status::Expired {
             return Err(fetch::unknown());
         }

@@ -4,9 +4,9 @@
 //! the record of the turn has its digest. An event that cannot be shown to be this trigger's is
 //! never answered for.
 
-use async_nats::Client;
 use backbone::direct::{self, Stored};
 use backbone::journal;
+use backbone::requests::Line;
 use proto::event::Event;
 use proto::id::{EventSeq, Receipt, SessionKey, TriggerId};
 use proto::record::Record;
@@ -22,25 +22,25 @@ struct Original {
 }
 
 /// The receipt of the first event, if this is a repeat of it.
-pub(crate) async fn original(client: &Client, session: &SessionKey, event: EventSeq, digest: &[u8; 32]) -> Result<Receipt, ApiError> {
+pub(crate) async fn original(line: &Line, session: &SessionKey, event: EventSeq, digest: &[u8; 32]) -> Result<Receipt, ApiError> {
     let silent = |error: journal::Error| ApiError::unavailable("the first event of this key cannot be read", &error);
-    match find(client, session, event).await.map_err(silent)? {
+    match find(line, session, event).await.map_err(silent)? {
         None => Err(super::unknown()),
         Some(Original { digest: Some(found), .. }) if found != *digest => Err(super::reused()),
         Some(Original { session, .. }) => Ok(Receipt { session, event }),
     }
 }
 
-async fn find(client: &Client, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
+async fn find(line: &Line, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
     let stream = subject::events_stream(event.epoch);
-    if let Some(stored) = direct::at(client, &stream, event.seq).await? {
+    if let Some(stored) = direct::at(line, &stream, event.seq).await? {
         return Ok(waiting(&session.trigger, &stored));
     }
     // A follower may not have it yet.
-    let next = direct::next_from_leader(client, &stream, &subject::event(session), event.seq).await?;
+    let next = direct::next_from_leader(line, &stream, &subject::event(session), event.seq).await?;
     match next.filter(|stored| stored.seq == event.seq) {
         Some(stored) => Ok(waiting(&session.trigger, &stored)),
-        None => committed(client, session, event).await,
+        None => committed(line, session, event).await,
     }
 }
 
@@ -51,11 +51,11 @@ fn waiting(trigger: &TriggerId, stored: &Stored) -> Option<Original> {
     Some(Original { session, digest })
 }
 
-async fn committed(client: &Client, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
-    let last = journal::last_from_leader(client, session).await?;
+async fn committed(line: &Line, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
+    let last = journal::last_from_leader(line, session).await?;
     let from = last.filter(|entry| entry.record.event == event && !entry.record.is_idle()).map_or(0, |entry| entry.record.base);
     let mut found = None;
-    journal::walk(client, session, from, |entry| {
+    journal::walk(line, session, from, |entry| {
         let record = &entry.record;
         if record.event == event {
             let digest = record.input().map(digest_of);
