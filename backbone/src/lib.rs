@@ -18,6 +18,7 @@
 //! - [`bucket`]: a bucket, followed without a consumer;
 //! - [`catalogue`]: the validated configuration in memory, last good wins;
 //! - [`redis`]: the connection to Redis, every call bounded;
+//! - [`bug`]: bugs that a simulation switches on;
 //! - [`chance`]: random bytes from the operating system;
 //! - [`seal`]: values that lie in the broker so that only this deployment reads them;
 //! - [`shared`]: a value that can be replaced while it is used;
@@ -25,6 +26,7 @@
 
 pub mod alarm;
 pub mod bucket;
+pub mod bug;
 pub mod catalogue;
 pub mod chance;
 pub mod config;

@@ -14,6 +14,7 @@ use proto::status::Status;
 use proto::subject::{self, DEAD_STREAM};
 use proto::wire;
 
+use crate::bug::{self, Bug};
 use crate::direct;
 use crate::journal::{self, Entry};
 use crate::requests::Requests;
@@ -54,6 +55,9 @@ pub async fn report(client: &impl Requests, receipt: &Receipt) -> Result<Report,
     }
     if is_queued(client, session, event).await? {
         return Ok(Report::bare(Status::Queued));
+    }
+    if bug::is(Bug::StatusFromFollower) {
+        return Ok(Report::bare(Status::Expired));
     }
     let last = journal::last_from_leader(client, session).await?;
     Ok(in_log(client, session, event, last).await?.unwrap_or_else(|| Report::bare(Status::Expired)))
@@ -96,7 +100,7 @@ impl Turn {
     fn visit(&mut self, entry: Entry, event: EventSeq) -> bool {
         let record = &entry.record;
         if let Some(edited) = record.edited() {
-            if (EventSeq { seq: edited.event, ..record.event }) == event {
+            if record.edited_event() == Some(event) {
                 self.edits.insert(edited.of, entry);
             }
             return false;

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use async_nats::{HeaderMap, HeaderName};
+use backbone::bug::{self, Bug};
 use backbone::chance;
 use backbone::later::name;
 use backbone::publish::{self, Stored};
@@ -99,7 +100,8 @@ impl Submission {
             (None, Some(key)) => session::token_of_key(&trigger.id, key.as_str()),
             (None, None) => session::fresh_token(chance::bytes()),
         };
-        let message_id = key.map(|key| idempotency::message_id(&door.key.get(), &trigger.id, key));
+        let message_id = key.filter(|_| !bug::is(Bug::MessageIdDropped));
+        let message_id = message_id.map(|key| idempotency::message_id(&door.key.get(), &trigger.id, key));
         Self { session: SessionKey { trigger: trigger.id.clone(), token }, event, trace, message_id, due_ms: None, is_refusable }
     }
 

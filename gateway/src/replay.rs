@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
+use backbone::bug::{self, Bug};
 use backbone::redis::Redis;
 use proto::code::Code;
 use proto::event::FieldError;
@@ -64,7 +65,7 @@ impl Remembered {
     pub(crate) fn answer(self, digest: &[u8; 32], trigger: &TriggerId) -> Result<Accepted, ApiError> {
         if self.receipt.session.trigger != *trigger {
             Err(unknown())
-        } else if self.digest == hex(digest) {
+        } else if self.digest == hex(digest) || bug::is(Bug::DigestIgnored) {
             Ok(Accepted { receipt: self.receipt, is_replay: true })
         } else {
             Err(reused())

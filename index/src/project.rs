@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proto::event::Contact;
-use proto::id::{BotId, ContactId, EventSeq, SessionKey, SkillsetId};
+use proto::id::{BotId, ContactId, SessionKey, SkillsetId};
 use proto::record::{Record, Step};
 use proto::resource::contact::{fingerprint, id_of};
 use proto::status::Status;
@@ -101,10 +101,7 @@ pub fn names(seen: &Seen) -> Names {
     Names {
         conversation: entry::conversation_id(&seen.session, seen.record.concerns()),
         receipt: entry::receipt(&seen.session, seen.record.event).to_string(),
-        edited: seen
-            .record
-            .edited()
-            .map(|edited| entry::receipt(&seen.session, EventSeq { seq: edited.event, ..seen.record.event }).to_string()),
+        edited: seen.record.edited_event().map(|event| entry::receipt(&seen.session, event).to_string()),
     }
 }
 
@@ -327,7 +324,7 @@ fn ending_of(seen: &Seen) -> Option<Seen> {
     let is_last = opening == seen.record.conversation.opening;
     let opened_at_ms = if is_last { seen.record.conversation.opened_at_ms } else { edited.at_ms };
     let record = Record {
-        event: EventSeq { seq: edited.event, ..seen.record.event },
+        event: seen.record.edited_event().unwrap_or(seen.record.event),
         conversation: proto::record::Conversation { opening, opened_at_ms, ..seen.record.conversation },
         received_at_ms: edited.at_ms,
         step: Some(step),

@@ -194,7 +194,7 @@ fn is_said(input: &wire::Input) -> bool {
 
 /// The messages of an earlier record as they are after a change, under the ids that they had.
 fn edited_of(session: &SessionKey, at_ms: i64, record: &Record, edited: &wire::Edited) -> Vec<Message> {
-    let event = crate::id::EventSeq { epoch: record.event.epoch, seq: edited.event };
+    let event = record.edited_event().unwrap_or(record.event);
     let receipt = crate::id::Receipt { session: session.clone(), event }.to_string();
     let kept = edited.messages.iter().enumerate().filter(|(_, note)| !note.removed);
     kept.map(|(index, note)| {

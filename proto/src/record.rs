@@ -171,6 +171,12 @@ impl Record {
         }
     }
 
+    /// The event whose messages are changed, where this changes some.
+    pub fn edited_event(&self) -> Option<EventSeq> {
+        let edited = self.edited()?;
+        Some(EventSeq { epoch: edited.epoch.parse().unwrap_or(self.event.epoch), seq: edited.event })
+    }
+
     /// The conversation whose content is in this record: what changes one from outside names it itself.
     pub fn concerns(&self) -> EventSeq {
         let changed = if let Some(Step::Changed(changed)) = &self.step { changed.answer.as_ref() } else { None };

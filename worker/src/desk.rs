@@ -5,10 +5,11 @@
 //! and the owner acks it. Nothing here runs a turn: that is the [`crate::drain`]'s.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use backbone::bug::{self, Bug};
 use proto::code::Code;
 use proto::id::{Epoch, SessionKey, TriggerId, WorkerId};
 use proto::limit;
@@ -70,7 +71,25 @@ pub struct Desk {
     /// Held while leases are renewed: whoever ends the tasks takes it first.
     pub(crate) renewing: tokio::sync::Mutex<()>,
     mailboxes: Mutex<BTreeMap<SessionKey, Arc<Mailbox>>>,
+    /// Tasks that have deliveries to settle or to pass on, whether their mailboxes are still there or not.
+    errands: Arc<AtomicUsize>,
     epoch: Mutex<Option<Epoch>>,
+}
+
+/// A task with deliveries that somebody would wait for if it were cut short.
+struct Errand(Arc<AtomicUsize>);
+
+impl Errand {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A mailbox's place on the desk: given up however its task ends, also by a panic, or its session would
@@ -100,6 +119,7 @@ impl Desk {
             aside: Aside::default(),
             renewing: tokio::sync::Mutex::default(),
             mailboxes: Mutex::default(),
+            errands: Arc::default(),
             epoch: Mutex::default(),
         })
     }
@@ -265,8 +285,9 @@ impl Desk {
     }
 
     fn start(self: &Arc<Self>, mailbox: Arc<Mailbox>, origin: Origin) {
-        let desk = Arc::clone(self);
+        let (desk, errand) = (Arc::clone(self), Errand::begin(&self.errands));
         self.ports.tasks.spawn(async move {
+            let _errand = errand;
             let place = Place { desk: &desk, mailbox: &mailbox };
             tokio::select! {
                 biased;
@@ -334,6 +355,9 @@ impl Desk {
         }
         // What came while the release was on its way.
         for held in self.remove(mailbox) {
+            if bug::is(Bug::ReleaseWithoutLook) {
+                return;
+            }
             if self.shutdown.is_cancelled() {
                 self.ports.broker.settle(&held.delivery.reply, Settle::Nak(Duration::ZERO)).await;
             } else {
@@ -359,6 +383,7 @@ impl Desk {
         }
         match self.ports.broker.hand_over(owner, &delivery).await {
             HandOver::Taken => {}
+            HandOver::Refused if bug::is(Bug::HandOverUnanswered) => {}
             HandOver::Refused => self.put_off(&delivery.reply, REFUSED_DELAY).await,
             HandOver::Late => self.put_off(&delivery.reply, left.min(limit::NAK_MAX)).await,
             HandOver::NoResponders => {
@@ -375,8 +400,11 @@ impl Desk {
     }
 
     fn settle_later(self: &Arc<Self>, reply: Reply, settle: Settle) {
-        let desk = Arc::clone(self);
-        self.ports.tasks.spawn(async move { desk.ports.broker.settle(&reply, settle).await });
+        let (desk, errand) = (Arc::clone(self), Errand::begin(&self.errands));
+        self.ports.tasks.spawn(async move {
+            let _errand = errand;
+            desk.ports.broker.settle(&reply, settle).await;
+        });
     }
 
     /// Deals with a delivery whose subject names no trigger that this process knows.
@@ -402,9 +430,10 @@ impl Desk {
         self.ports.broker.settle(&arrival.reply, settle).await;
     }
 
-    /// Waits until every session is let go, at most until `deadline`; what is left.
+    /// Waits until every session is let go and what was held of it is settled, at most until `deadline`; what is left.
     pub async fn drained(&self, deadline: Instant) -> Vec<SessionKey> {
-        while !self.map().is_empty() && Instant::now() < deadline {
+        let has_work = || !self.map().is_empty() || self.errands.load(Ordering::Relaxed) > 0;
+        while has_work() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.map().keys().cloned().collect()

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use backbone::bug::{self, Bug};
 use proto::id::EventSeq;
 use proto::limit;
 use proto::record::Conversation;
@@ -182,6 +183,10 @@ impl<'a> Drain<'a> {
 
     /// Waits for a place among the running turns.
     async fn enter(&mut self) -> Result<(), Stop> {
+        // One that begins again must not wait for the place that it has itself.
+        if !bug::is(Bug::PlaceKept) {
+            self.place = None;
+        }
         let gates = self.desk.gates_of(&self.mailbox.session.trigger);
         self.place = Some(self.desk.gates.enter(&gates).await.map_err(|_| Stop::Release)?);
         self.is_place_special = false;
@@ -214,7 +219,7 @@ impl<'a> Drain<'a> {
         let Position { fence, cursor, answers, base, cancels, edits, conversation, closed_at_ms, merged, end, unfinished } = position;
         self.fence = fence;
         self.fence_at = fence_at;
-        self.cursor = cursor;
+        self.cursor = if bug::is(Bug::CursorRemembered) { cursor.max(bug::noted(&self.memory())) } else { cursor };
         self.answers = answers;
         self.base = base;
         self.is_open = matches!(end, End::Open(_) | End::Orphaned(_));
@@ -249,10 +254,13 @@ impl<'a> Drain<'a> {
     /// The first event after the cursor. A miss while something is held is asked of the leader.
     async fn find_next(&mut self) -> Result<Option<Waiting>, Stop> {
         let broker = &self.desk.ports.broker;
-        let after = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
+        let mut after = EventSeq { epoch: self.mailbox.epoch, seq: self.cursor };
+        if bug::is(Bug::TakeOverWithoutDrain) {
+            after.seq = after.seq.max(self.mailbox.hold(|hold| hold.first()).unwrap_or(1) - 1);
+        }
         let is_waiting = self.mailbox.look(|hold| hold.is_waiting());
         let found = broker.next(&self.mailbox.session, after).await.map_err(unavailable)?;
-        if found.is_some() || !is_waiting {
+        if found.is_some() || !is_waiting || bug::is(Bug::StaleMissBelieved) {
             return Ok(found);
         }
         let found = broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;
@@ -273,6 +281,17 @@ impl<'a> Drain<'a> {
             return Ok(());
         }
         Err(Stop::Yield(self.desk.ports.chance.below(limit::NAK_MAX)))
+    }
+
+    /// Where a process would remember the session's cursor, if it trusted itself.
+    pub(crate) fn memory(&self) -> String {
+        format!("{} {} {}", self.desk.me, self.mailbox.session, self.mailbox.epoch)
+    }
+
+    /// How a drain goes on that meets records behind its fence: once it may have read what was stale.
+    fn outrun(&self) -> Stop {
+        let may_read_again = !self.has_landed && !self.has_reread && self.mailbox.is_mine();
+        if may_read_again && !bug::is(Bug::StaleReadDropped) { Stop::ReadAgain } else { Stop::Drop("another worker is ahead") }
     }
 
     /// The moment after which the fence is too old to append behind.

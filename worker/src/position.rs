@@ -1,5 +1,6 @@
 //! Where a session stands, read off its last record: pure.
 
+use backbone::bug::{self, Bug};
 use backbone::journal::Entry;
 use proto::id::Epoch;
 use proto::record::{Conversation, Record, Step};
@@ -72,7 +73,7 @@ pub fn of(last: Option<Entry>, epoch: Epoch) -> Result<Position, Void> {
     let is_closed = record.is_terminal() || record.is_idle();
     let position = Position {
         fence: seq,
-        cursor: if is_current { record.cursor } else { 0 },
+        cursor: if is_current || bug::is(Bug::EpochIgnored) { record.cursor } else { 0 },
         answers: if is_current { record.answers } else { 0 },
         base,
         cancels: if is_current { record.cancels.clone() } else { Vec::new() },

@@ -1,5 +1,6 @@
 //! One fenced append, and what its answer means.
 
+use backbone::bug::{self, Bug};
 use proto::limit;
 use proto::record::{Conversation, Record, RecordId, Step};
 use telemetry::{convention, span};
@@ -99,6 +100,8 @@ impl Drain<'_> {
                     tracing::error!(session.key = %session, "the log is full: nothing is committed or acked");
                     return Err(Stop::Yield(limit::NAK_MAX));
                 }
+                Err(NotAppended::Unconfirmed) if bug::is(Bug::UnconfirmedIsLanded) => return Ok(self.fence + 1),
+                Err(_) if bug::is(Bug::ReadBackSkipped) => return Err(Stop::Drop("refused")),
                 Err(refusal) => refusal,
             };
             let last = broker.last_from_leader(session).await.map_err(unavailable)?;

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use backbone::bug::{self, Bug};
 use futures_util::StreamExt as _;
 use proto::idempotency::effect_key;
 use proto::limit;
@@ -58,6 +59,9 @@ impl Drain<'_> {
     /// Commits what is about to be called.
     pub(super) async fn intend(&mut self, turn: &mut Open, calls: Vec<Call>, thought: Option<Thought>) -> Result<(), Stop> {
         let step = turn.course.step_count() + 1;
+        if bug::is(Bug::EffectBeforeIntent) {
+            run(self.desk, turn, &calls, &Mutex::default()).await;
+        }
         let intents = RecordStep::Intents(Intents { input: turn.unrecorded.take(), step, calls, thought });
         self.append(turn, intents.clone()).await?;
         turn.course.apply(&intents);
@@ -118,7 +122,13 @@ async fn run(desk: &Desk, turn: &Open, calls: &[Call], ended: &Mutex<Vec<Outcome
 
 async fn make(desk: &Desk, turn: &Open, call: &Call, facts: &Facts) -> Outcome {
     let told = span::tool(&call.ability, &call.id);
-    let key = effect_key(&turn.session, turn.event, &call.id);
+    let key = match bug::is(Bug::KeyPerAttempt) {
+        false => effect_key(&turn.session, turn.event, &call.id),
+        true => effect_key(&turn.session, turn.event, &format!("{} {}", call.id, turn.attempt)),
+    };
+    if bug::is(Bug::OutcomeBeforeEffect) {
+        return Outcome { call: call.id.clone(), duration_ms: 0, end: Some(OutcomeEnd::Result("{}".to_owned())) };
+    }
     let began = Instant::now();
     let end = match turn.plan.abilities.run(call, &key, facts).instrument(told.clone()).await {
         Ok(result) if result.len() > limit::RESULT_BYTES_MAX => {
@@ -157,5 +167,5 @@ fn unknown(call: &Call) -> Outcome {
 
 /// What a call in doubt comes to without calling again; none where it is to be called again.
 pub(super) fn without_calling(call: &Call) -> Option<Outcome> {
-    (call.doubt() != Doubt::Retry).then(|| unknown(call))
+    (call.doubt() != Doubt::Retry && !bug::is(Bug::DoubtRepeated)).then(|| unknown(call))
 }

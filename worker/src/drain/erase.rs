@@ -45,8 +45,8 @@ fn letter_of(record: &Record) -> Option<EventSeq> {
     match &record.step {
         Some(RecordStep::Failed(failed)) if failed.dead => Some(record.event),
         _ => {
-            let edited = record.edited().filter(|edited| edited.status == proto::status::Status::Dead.as_str())?;
-            Some(EventSeq { seq: edited.event, ..record.event })
+            record.edited().filter(|edited| edited.status == proto::status::Status::Dead.as_str())?;
+            record.edited_event()
         }
     }
 }

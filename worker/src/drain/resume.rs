@@ -93,7 +93,8 @@ impl Drain<'_> {
             entries.extend(more);
             match entries.last() {
                 Some(entry) if entry.seq == self.fence => return Ok(entries),
-                Some(entry) if entry.seq > self.fence => return Err(Stop::Drop("another worker is ahead")),
+                // Another worker went on, or the read of the last record was stale.
+                Some(entry) if entry.seq > self.fence => return Err(self.outrun()),
                 // A replica that lags behind the record which was read as the last.
                 _ if is_end => return Err(Stop::Yield(self.desk.ports.chance.below(limit::NAK_MAX))),
                 _ => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backbone::bug::{self, Bug};
 use backbone::journal::Entry;
 use backbone::seal::direct;
 use proto::code::Code;
@@ -21,7 +22,7 @@ use crate::ability::Facts;
 use crate::attempt;
 use crate::conversation::{self, Arrival};
 use crate::pause;
-use crate::port::{Clock, Plan, Waiting};
+use crate::port::{Clock, Plan, Settle, Waiting};
 use crate::turn::course::Course;
 use crate::turn::merge;
 
@@ -124,6 +125,14 @@ impl Drain<'_> {
             self.append(&turn, RecordStep::Started(Started {})).await?;
         }
         self.is_first_turn = false;
+        if bug::is(Bug::CursorRemembered) {
+            bug::note(self.memory(), event.seq);
+        }
+        if bug::is(Bug::AckBeforeCommit)
+            && let Some(reply) = self.mailbox.hold(|hold| hold.release(event.seq))
+        {
+            self.desk.ports.broker.settle(&reply, Settle::Ack).await;
+        }
         if let Err(error) = self.take_in_event(&mut turn, &waiting) {
             return Box::pin(self.fail(turn, Failure { copy: Some(waiting), ..refusal(&error) })).await;
         }

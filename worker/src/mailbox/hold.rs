@@ -135,6 +135,11 @@ impl Hold {
         settled.into_values().map(|held| held.delivery.reply).chain(parked.into_values()).collect()
     }
 
+    /// The first event that is held.
+    pub fn first(&self) -> Option<u64> {
+        self.held.keys().next().copied()
+    }
+
     /// Whether an event is held at all.
     pub fn has(&self, seq: u64) -> bool {
         self.held.contains_key(&seq)

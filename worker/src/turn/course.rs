@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use backbone::bug::{self, Bug};
 use proto::record::{Record, Step as Recorded};
 use proto::wire::answer::Kind;
 use proto::wire::outcome::End;
@@ -86,6 +87,10 @@ impl Course {
                 return;
             }
             Some(Kind::Said(said)) => {
+                if bug::is(Bug::LeaveForAll) {
+                    let all: Vec<String> = self.open().map(|call| call.id.clone()).collect();
+                    self.approved.extend(all);
+                }
                 let value = serde_json::from_str(&said.text).unwrap_or_else(|_| Value::from(said.text.clone()));
                 End::Result(value.to_string())
             }

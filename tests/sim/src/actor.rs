@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backbone::alarm::Set;
 use backbone::catalogue::Revised;
-use proto::id::{EventSeq, SessionKey, TriggerId, WorkerId};
+use proto::id::{EventSeq, Receipt, SessionKey, TriggerId, WorkerId};
 use proto::record::Revisions;
 use proto::resource::Trigger;
+use proto::wire::Limits;
 use proto::wire::{Alarm, Call, Doubt, Wait};
 use serde_json::{Value, json};
 use worker::ability::{Abilities, Facts, WaitFor};
@@ -18,22 +19,27 @@ use worker::port::{Chance, Clock, Directory, Live, News, Parcel, Plan, Times, Un
 
 use crate::world::World;
 
+/// How long a slow bot thinks: longer than a lease and a delivery hold by themselves.
+pub(crate) const SLOW: Duration = Duration::from_secs(12);
+
 /// Trigger, bot and abilities of one worker.
 pub(crate) struct Actor {
     world: World,
-    me: WorkerId,
+    name: String,
     trigger: Arc<Revised<Trigger>>,
 }
 
 impl Actor {
-    pub(crate) fn new(world: World, me: WorkerId) -> Self {
+    pub(crate) fn new(world: World, me: &WorkerId) -> Self {
+        let turns = world.state().turns;
         let trigger = Trigger {
             open: true,
             session_duration: Duration::from_hours(1),
             quiet: Duration::from_secs(1),
+            limits: Limits { turns, ..Limits::default() },
             ..Trigger::new("t".parse().expect("a trigger id"), Some("b".parse().expect("a bot id")))
         };
-        Self { world, me, trigger: Arc::new(Revised { revision: 1, resource: trigger }) }
+        Self { world, name: me.to_string(), trigger: Arc::new(Revised { revision: 1, resource: trigger }) }
     }
 }
 
@@ -56,9 +62,9 @@ impl Directory for Actor {
     }
 
     fn plan(&self, _id: &TriggerId) -> Option<Plan> {
-        let (world, me) = (self.world.clone(), self.me.clone());
-        let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), me: me.clone() });
-        let abilities = Arc::new(Self { world, me, trigger: Arc::clone(&self.trigger) });
+        let (world, name) = (self.world.clone(), self.name.clone());
+        let bot: Arc<dyn Bot> = Arc::new(Obedient { world: world.clone(), name: name.clone() });
+        let abilities = Arc::new(Self { world, name, trigger: Arc::clone(&self.trigger) });
         let revisions = Revisions { trigger: 1, bot: 1, skillset: 0 };
         Some(Plan {
             trigger: Arc::clone(&self.trigger),
@@ -72,7 +78,7 @@ impl Directory for Actor {
     }
 
     async fn plan_at(&self, id: &TriggerId, _revisions: Revisions) -> Result<Option<Plan>, Unavailable> {
-        self.world.pass(&self.me).await;
+        self.world.pass(&self.name, "plan of a revision").await;
         Ok(self.plan(id))
     }
 
@@ -124,24 +130,28 @@ impl Live for Actor {
 
 impl Clock for Actor {
     fn now_ms(&self) -> i64 {
-        self.world.now_ms()
+        self.world.clock_ms(&self.name)
     }
 }
 
 /// Does what the text says.
 struct Obedient {
     world: World,
-    me: WorkerId,
+    name: String,
 }
 
 #[async_trait]
 impl Bot for Obedient {
     async fn think(&self, turn: Turn<'_>) -> Result<Thought, Error> {
-        self.world.pass(&self.me).await;
-        let text = turn.input.text.as_str();
+        self.world.pass(&self.name, "think").await;
+        let text = turn.input.text.split('#').next().unwrap_or_default();
         assert_ne!(text, "panic", "as the event says");
         if text == "poison" {
-            self.world.crash(&self.me).await;
+            self.world.state().kill(turn.event);
+            self.world.crash(&self.name, "what it was told").await;
+        }
+        if text == "slow" {
+            tokio::time::sleep(SLOW).await;
         }
         let call = |ability: &str| Request { ability: ability.to_owned(), arguments: json!({}), doubt: None };
         match (text, turn.steps.len()) {
@@ -168,10 +178,11 @@ impl Abilities for Actor {
         Some(WaitFor { kind, question: "may I?".to_owned(), timeout: Duration::from_secs(20) })
     }
 
-    async fn run(&self, call: &Call, idempotency_key: &str, _facts: &Facts) -> Result<String, String> {
-        self.world.pass(&self.me).await;
-        self.world.state().execute(idempotency_key, &call.ability, call.ability == "retry");
-        self.world.pass(&self.me).await;
+    async fn run(&self, call: &Call, idempotency_key: &str, facts: &Facts) -> Result<String, String> {
+        self.world.pass(&self.name, "call").await;
+        let receipt: Receipt = facts.named.get("TASK_ID").and_then(|id| id.parse().ok()).ok_or("no receipt")?;
+        self.world.state().execute((receipt.event, &call.id), idempotency_key, &call.ability);
+        self.world.pass(&self.name, "call, made").await;
         Ok("{}".to_owned())
     }
 }
