@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test chart check bench proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry
+.PHONY: help tools peers proof-tools run test chart check bench sim proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
@@ -14,6 +14,7 @@ help: ## Says what there is
 	@echo "make chart    renders the Helm chart and tries what comes of it; wants no Rust (make test does more of it)"
 	@echo "make check    formatting, lints, docs, contract, dependencies"
 	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
+	@echo "make sim      runs seeds of the simulation (SEEDS=1000 FROM=0): workers and gateways whole, on a clock of their own"
 	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model,"
 	@echo "              schedules, the API tried by its own document (SEED=1), permissions, and telemetry in Phoenix and Prometheus"
 	@echo "make proof-rolling  every gateway and worker replaced behind a haproxy under load, old and new builds mixed"
@@ -72,8 +73,16 @@ bench: tools peers
 
 proof: proof-sim proof-mcp proof-model proof-schedules proof-api proof-permissions proof-telemetry
 
+sim: tools
+	cargo build --release --quiet --package sim
+	target/release/cuepoint-sim --seeds $(or $(SEEDS),1000) --from $(or $(FROM),0) $(ARGS)
+
+# Ten thousand worlds in which every kind of fault strikes at every await, then quiet ones, then bugs that must be found.
 proof-sim: tools
-	CUEPOINT_SIM_SEEDS=$(or $(SEEDS),10000) cargo nextest run --release --package worker --test sim --no-capture
+	cargo build --release --quiet --package sim
+	target/release/cuepoint-sim --seeds $(or $(SEEDS),10000) --from $(or $(FROM),0) --each $(or $(EACH),100)
+	target/release/cuepoint-sim --seeds 1000 --quiet
+	target/release/cuepoint-sim --bugs --seeds 1000
 
 proof-mcp: tools peers
 	cargo build --quiet --package cuepoint

@@ -23,6 +23,7 @@ mod check;
 mod gateway;
 mod lease;
 mod line;
+pub mod model;
 mod outside;
 mod random;
 mod sender;

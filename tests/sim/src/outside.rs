@@ -45,7 +45,8 @@ pub(crate) fn converse(world: &World) {
     }
 }
 
-fn ring(state: &mut State) {
+/// Timers whose time has come speak.
+pub(crate) fn ring(state: &mut State) {
     let now_ms = state.now_ms();
     let due: Vec<_> = state.timers.iter().filter(|(_, (at_ms, _))| *at_ms <= now_ms).map(|(key, _)| key.clone()).collect();
     for key in due {
@@ -80,6 +81,8 @@ fn change(state: &mut State) {
     state.changes += 1;
     let patch = r#"{"name":"changed"}"#.to_owned();
     let kind = match state.random.below(6) {
+        // What calls turns off, or takes messages away, is no quiet thing.
+        _ if state.is_quiet => Kind::Describe(wire::Describe { patch }),
         0 | 1 => Kind::Describe(wire::Describe { patch }),
         2 => Kind::Erase(wire::Erase {}),
         3 => Kind::Edit(wire::Edit { seq, index: 0, remove: true, patch: String::new() }),

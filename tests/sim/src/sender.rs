@@ -252,7 +252,8 @@ pub(crate) async fn look_up(world: &World) -> Result<(), String> {
         let mut told = None;
         for _ in 0..TRIES_MAX {
             told = ask_status(world, receipt).await;
-            if told.is_some() {
+            // A replica that lags may still show a turn that has ended.
+            if told.flatten().is_some_and(Status::is_final) {
                 break;
             }
             pause(world).await;

@@ -12,8 +12,8 @@ use proto::record::{Record, Step};
 use proto::wire::changed::What;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::desk::Desk;
-use worker::port::{Inbox, Waiting};
+use worker::desk::{Arrival, Desk};
+use worker::port::{Inbox, Reply, Waiting};
 
 use crate::random::Random;
 use crate::tally::{Fault, Tally};
@@ -303,6 +303,32 @@ impl State {
         (event, false)
     }
 
+    fn due(&self) -> Option<EventSeq> {
+        let now = Instant::now();
+        let is_due = |stored: &Stored| !stored.is_acked && stored.again_at.is_none_or(|at| at <= now);
+        let due = self.events.iter().filter(|(event, stored)| event.epoch == self.epoch && is_due(stored));
+        // What was delivered before goes first.
+        due.max_by_key(|(event, stored)| (stored.count > 0, u64::MAX - event.seq)).map(|(event, _)| *event)
+    }
+
+    pub(crate) fn has_due(&self) -> bool {
+        self.due().is_some()
+    }
+
+    /// The next delivery.
+    pub(crate) fn deliver(&mut self) -> Option<Arrival> {
+        let event = self.due()?;
+        let stored = self.events.get_mut(&event)?;
+        stored.count += 1;
+        stored.again_at = Some(Instant::now() + limit::ACK_WAIT);
+        let subject = match stored.inbox {
+            Inbox::Event => proto::subject::event(&stored.session),
+            Inbox::Answer => proto::subject::answer(&stored.session),
+        };
+        let reply = Reply(format!("{}/{}/{}", event.epoch, event.seq, stored.count));
+        Some(Arrival { subject, is_first: stored.count == 1, reply, waiting: waiting(event, stored) })
+    }
+
     /// Makes the stream of events anew; nothing that was in it is lost, for nothing was.
     pub(crate) fn recreate(&mut self) {
         self.recreated += 1;
@@ -375,8 +401,7 @@ impl State {
 
     /// Keeps a dead letter.
     pub(crate) fn bury(&mut self, id: String, subject: String, bytes: Bytes) {
-        self.log_seq += 1;
-        let seq = self.log_seq;
+        let seq = u64::try_from(self.dead.len()).unwrap_or(u64::MAX) + 1;
         self.dead.entry(id).or_insert(Letter { seq, subject, bytes });
     }
 

@@ -4,19 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proto::id::WorkerId;
-use proto::limit;
 use proto::record::Step;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::desk::{Arrival, Desk};
-use worker::port::{Inbox, Leases, Ports, Reply, Tasks};
+use worker::desk::Desk;
+use worker::port::{Leases, Ports, Tasks};
 use worker::upkeep;
 
 use crate::actor::{Actor, SLOW, SeededChance};
 use crate::broker::SimBroker;
 use crate::lease::SimLeases;
 use crate::outside;
-use crate::state::{Seat, Service, State, waiting};
+use crate::state::{Seat, Service, State};
 use crate::tally::{Fault, Tally};
 use crate::{gateway, sender};
 
@@ -176,35 +175,18 @@ impl World {
         loop {
             let (desk, arrival) = {
                 let mut state = self.state();
-                if state.is_broker_silent() {
+                if state.is_broker_silent() || !state.has_due() {
                     return;
                 }
-                let now = Instant::now();
-                let epoch = state.epoch;
-                let is_due = |stored: &crate::state::Stored| !stored.is_acked && stored.again_at.is_none_or(|at| at <= now);
-                let due = state.events.iter().filter(|(event, stored)| event.epoch == epoch && is_due(stored));
-                let Some(event) = due.max_by_key(|(event, stored)| (stored.count > 0, u64::MAX - event.seq)).map(|(event, _)| *event)
-                else {
-                    return;
-                };
                 let pick = state.random.next();
                 let is_open = |seat: &&Seat| seat.is_alive && !seat.is_ending && seat.desk().is_some_and(|desk| desk.free_turns() > 0);
                 let open: Vec<&Seat> = state.seats.iter().filter(is_open).collect();
                 let Some(seat) = open.get(usize::try_from(pick).unwrap_or(0) % open.len().max(1)) else { return };
-                let Some(desk) = seat.desk().map(Arc::clone) else { return };
-                let name = seat.name.clone();
-                desk.set_epoch(epoch);
-                let Some(stored) = state.events.get_mut(&event) else { return };
-                stored.count += 1;
-                stored.again_at = Some(now + limit::ACK_WAIT);
-                let subject = match stored.inbox {
-                    Inbox::Event => proto::subject::event(&stored.session),
-                    Inbox::Answer => proto::subject::answer(&stored.session),
-                };
-                let (count, waiting) = (stored.count, waiting(event, stored));
-                state.say(format!("deliver {} ({count}) to {name}", event.seq));
-                let reply = Reply(format!("{}/{}/{count}", event.epoch, event.seq));
-                (desk, Arrival { subject, is_first: count == 1, reply, waiting })
+                let (Some(desk), name) = (seat.desk().map(Arc::clone), seat.name.clone()) else { return };
+                desk.set_epoch(state.epoch);
+                let Some(arrival) = state.deliver() else { return };
+                state.say(format!("deliver {} to {name}, first: {}", arrival.waiting.event.seq, arrival.is_first));
+                (desk, arrival)
             };
             desk.arrive(arrival);
         }
