@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde_json::{Value, json};
-use tests::view::View;
+use serde_json::Value;
+use ::tests::view::View;
 use tokio::time::Instant;
 
 /// How long the servers may take until all have everything again.
@@ -20,40 +20,51 @@ const FOLLOWERS: usize = 2;
 
 /// Whether a group has a leader, and every replica is there and current.
 fn is_whole(of: &Value) -> bool {
-    let Some(cluster) = of.get("cluster") else { return false };
     let is_well = |replica: &Value| {
+        let is = |what: &str| replica.get(what).and_then(Value::as_bool).unwrap_or_default();
         let lag = replica.get("lag").and_then(Value::as_u64).unwrap_or_default();
-        replica["current"] == json!(true) && replica["offline"] != json!(true) && lag <= LAG_MAX
+        is("current") && !is("offline") && lag <= LAG_MAX
     };
-    let replicas = cluster["replicas"].as_array().map(Vec::as_slice).unwrap_or_default();
-    cluster["leader"].as_str().is_some_and(|leader| !leader.is_empty()) && replicas.len() == FOLLOWERS && replicas.iter().all(is_well)
+    let has_leader = of.pointer("/cluster/leader").and_then(Value::as_str).is_some_and(|leader| !leader.is_empty());
+    let replicas = list(of, "/cluster/replicas");
+    has_leader && replicas.len() == FOLLOWERS && replicas.iter().all(is_well)
+}
+
+fn list<'a>(of: &'a Value, pointer: &str) -> &'a [Value] {
+    of.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A consumer of one replica is nobody's but its reader's.
+fn is_shared(consumer: &Value) -> bool {
+    let replicas = consumer.pointer("/config/num_replicas").and_then(Value::as_u64);
+    replicas != Some(1) && consumer.pointer("/config/durable_name").is_some()
+}
+
+/// Whether a listing tells of groups that have no leader to tell of them.
+fn is_short(listed: &Value) -> bool {
+    listed.get("missing").is_some_and(|missing| !missing.is_null())
 }
 
 /// What is not whole yet; none where everything is.
 async fn amiss(view: &View) -> Option<String> {
     let Some(listed) = view.ask("STREAM.LIST", "").await else { return Some("the broker does not answer".into()) };
-    let streams = listed["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if streams.is_empty() || listed.get("missing").is_some_and(|missing| !missing.is_null()) {
-        return Some(format!("streams without a leader: {}", listed["missing"]));
+    let streams = list(&listed, "/streams");
+    if streams.is_empty() || is_short(&listed) {
+        return Some("not every stream has a leader".into());
     }
     for stream in streams {
-        let name = stream["config"]["name"].as_str().unwrap_or_default();
+        let name = stream.pointer("/config/name").and_then(Value::as_str).unwrap_or_default();
         if !is_whole(stream) {
-            return Some(format!("{name}: {}", stream["cluster"]));
+            return Some(format!("{name}: {:?}", stream.get("cluster")));
         }
-        let Some(consumers) = view.ask(&format!("CONSUMER.LIST.{name}"), "").await else {
-            return Some(format!("{name} tells no consumers"));
+        let listed = view.ask(&format!("CONSUMER.LIST.{name}"), "").await;
+        let Some(listed) = listed.filter(|listed| !is_short(listed)) else {
+            return Some(format!("not every consumer of {name} has a leader"));
         };
-        let is_missing = consumers.get("missing").is_some_and(|missing| !missing.is_null());
-        // A consumer of one replica is nobody's but its reader's.
-        let shared =
-            |consumer: &&Value| consumer["config"]["num_replicas"].as_u64() != Some(1) && consumer["config"]["durable_name"].is_string();
-        let of_three = consumers["consumers"].as_array().into_iter().flatten().filter(shared).find(|consumer| !is_whole(consumer));
-        if let Some(consumer) = of_three.filter(|_| !is_missing) {
-            return Some(format!("{name}, consumer {}: {}", consumer["name"], consumer["cluster"]));
-        }
-        if is_missing {
-            return Some(format!("{name}: consumers without a leader"));
+        if let Some(consumer) =
+            list(&listed, "/consumers").iter().filter(|consumer| is_shared(consumer)).find(|consumer| !is_whole(consumer))
+        {
+            return Some(format!("{name}, a consumer: {:?}", consumer.get("cluster")));
         }
     }
     None
@@ -87,7 +98,7 @@ pub(crate) async fn step_down(view: &View, stream: &str) -> anyhow::Result<()> {
     let stepped = async {
         loop {
             let answer = view.ask(&format!("STREAM.LEADER.STEPDOWN.{stream}"), "").await;
-            if answer.is_some_and(|answer| answer["success"] == json!(true)) {
+            if answer.and_then(|answer| answer.get("success")?.as_bool()) == Some(true) {
                 return;
             }
             tokio::time::sleep(LOOK_EVERY).await;

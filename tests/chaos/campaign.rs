@@ -47,7 +47,7 @@ impl Campaign {
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while Instant::now() < end || !running.is_empty() {
             tokio::select! {
-                _ = watch.tick() => world.fleet.watch().await?,
+                _ = watch.tick() => world.fleet.watch()?,
                 Some((fault, ended)) = running.next() => {
                     busy.retain(|class| *class != Fault::class(fault));
                     campaign.note(fault, ended);

@@ -66,6 +66,8 @@ pub(crate) struct Evidence {
     pub(crate) effects: Vec<Effect>,
     /// What the API says of each receipt.
     pub(crate) statuses: BTreeMap<EventSeq, String>,
+    /// Processes that ended without having been asked to.
+    pub(crate) crashes: Vec<String>,
     /// Whatever is left where nothing may be: events, deliveries, leases.
     pub(crate) leftovers: Vec<String>,
 }
@@ -99,6 +101,8 @@ pub(crate) enum Wrong {
     Answer,
     /// Something is left where nothing may be.
     Left,
+    /// A worker or a gateway ended without having been asked to.
+    Crash,
     /// Records of a session do not follow one another as they must.
     Record,
 }
@@ -134,6 +138,9 @@ pub(crate) fn check(evidence: &Evidence) -> Vec<Violation> {
     judge.letters();
     for answer in &evidence.objections {
         judge.object(Wrong::Answer, None, answer.clone());
+    }
+    for crash in &evidence.crashes {
+        judge.object(Wrong::Crash, None, crash.clone());
     }
     for left in &evidence.leftovers {
         judge.object(Wrong::Left, None, left.clone());

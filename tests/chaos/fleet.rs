@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const DRAIN_DELAY: &str = "1s";
 /// How long an end that was asked for may take: the drain deadline, and what comes after it.
 const END_WITHIN: Duration = Duration::from_secs(40);
 /// How long a gateway may take until it is ready, whatever else is hurt.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// The pause between two looks at it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -44,13 +44,14 @@ pub(crate) struct Fleet {
     slots: Vec<Mutex<Slot>>,
     ports: Vec<u16>,
     oddities: Lock<Vec<String>>,
+    crashes: Lock<Vec<String>>,
 }
 
 impl Fleet {
     /// Starts all of them; their logs go into a directory.
     pub(crate) async fn start(programs: &Path, system: &System, net: &Net, logs: (&Path, &str)) -> anyhow::Result<Self> {
         let file = |name: &str| system.scratch.path().join(name).display().to_string();
-        let mut fleet = Self { slots: Vec::new(), ports: Vec::new(), oddities: Lock::default() };
+        let mut fleet = Self { slots: Vec::new(), ports: Vec::new(), oddities: Lock::default(), crashes: Lock::default() };
         for process in 0..WORKERS + GATEWAYS {
             let servers = ["--nats".to_owned(), net.nats_url(process), "--redis".to_owned(), net.redis_url(process)];
             let key = ["--deployment-key-file".to_owned(), file("key")];
@@ -112,21 +113,21 @@ impl Fleet {
     pub(crate) async fn roll(&self, process: usize) -> anyhow::Result<()> {
         let mut slot = self.slot(process)?.lock().await;
         slot.signal(Signal::TERM)?;
-        let mut child = slot.child.take().context("a process that runs")?;
-        match tokio::time::timeout(END_WITHIN, child.wait()).await {
-            Ok(status) => self.judge(&slot.name, status?),
-            Err(_) => {
-                self.note(format!("{} did not end within {END_WITHIN:?} of SIGTERM", slot.name));
-                child.kill().await?;
-            }
-        }
+        let child = slot.child.take().context("a process that runs")?;
+        self.end(&slot.name, child).await?;
         slot.start()
     }
 
-    fn judge(&self, name: &str, status: ExitStatus) {
-        if !status.success() {
-            self.note(format!("{name} ended with {status} after SIGTERM"));
+    async fn end(&self, name: &str, mut child: Child) -> anyhow::Result<()> {
+        if let Ok(status) = tokio::time::timeout(END_WITHIN, child.wait()).await {
+            let status = status?;
+            if !status.success() {
+                self.note(format!("{name} ended with {status} after SIGTERM"));
+            }
+            return Ok(());
         }
+        self.note(format!("{name} did not end within {END_WITHIN:?} of SIGTERM"));
+        Ok(child.kill().await?)
     }
 
     fn note(&self, oddity: String) {
@@ -134,19 +135,26 @@ impl Fleet {
         self.oddities.lock().unwrap_or_else(PoisonError::into_inner).push(oddity);
     }
 
-    /// Ends that were not clean, or not asked for.
+    /// Ends that nobody asked for.
+    pub(crate) fn crashes(&self) -> Vec<String> {
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends that were asked for and not clean: what a process could not give back is left to run out.
     pub(crate) fn oddities(&self) -> Vec<String> {
         self.oddities.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes whoever ended without having been asked to, and starts it again, as an orchestrator does.
-    pub(crate) async fn watch(&self) -> anyhow::Result<()> {
+    pub(crate) fn watch(&self) -> anyhow::Result<()> {
         for slot in &self.slots {
             // One that is being hurt is left to whoever hurts it.
             let Ok(mut slot) = slot.try_lock() else { continue };
             let Some(child) = &mut slot.child else { continue };
             if let Some(status) = child.try_wait()? {
-                self.note(format!("{} ended by itself with {status}", slot.name));
+                let crash = format!("{} ended by itself with {status}", slot.name);
+                tracing::error!("{crash}");
+                self.crashes.lock().unwrap_or_else(PoisonError::into_inner).push(crash);
                 slot.start()?;
             }
         }
@@ -176,10 +184,8 @@ impl Fleet {
                 continue;
             }
             slot.signal(Signal::TERM)?;
-            let Some(mut child) = slot.child.take() else { continue };
-            match tokio::time::timeout(END_WITHIN, child.wait()).await {
-                Ok(status) => self.judge(&slot.name, status?),
-                Err(_) => self.note(format!("{} did not end within {END_WITHIN:?} of the last SIGTERM", slot.name)),
+            if let Some(child) = slot.child.take() {
+                self.end(&slot.name, child).await?;
             }
         }
         Ok(())

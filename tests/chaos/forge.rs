@@ -28,6 +28,7 @@ pub(crate) enum Forgery {
     OtherReceipt,
     OddAnswer,
     Leftover,
+    Crash,
 }
 
 impl Forgery {
@@ -47,6 +48,7 @@ impl Forgery {
             Self::OtherReceipt => Wrong::Repeat,
             Self::OddAnswer => Wrong::Answer,
             Self::Leftover => Wrong::Left,
+            Self::Crash => Wrong::Crash,
         }
     }
 
@@ -107,6 +109,7 @@ impl Forgery {
             }
             Self::OddAnswer => evidence.objections.push("forged".into()),
             Self::Leftover => evidence.leftovers.push("forged".into()),
+            Self::Crash => evidence.crashes.push("forged".into()),
         }
         Some(evidence)
     }

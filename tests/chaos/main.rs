@@ -171,13 +171,14 @@ async fn wage(options: &Options, kinds: &[Fault], not_run: &[String], world: &Wo
     let mut leftovers = campaign.failed.clone();
     leftovers.extend(evidence::settled(view, SETTLED_WITHIN).await);
     let settled_ms = calm.elapsed().as_millis();
-    world.fleet.watch().await?;
+    world.fleet.watch()?;
     let ((sent, objections), log) = (book.read(), evidence::log(view).await?);
     let statuses = evidence::statuses(world.fleet.ports(), &sent).await?;
     let copies = evidence::letters(view).await;
     let (ended, effects) = (evidence::ended(&log, &copies), evidence::effects(&sink.hits()));
     let letters = copies.into_iter().map(|(event, _)| event).collect();
-    let evidence = Evidence { sent, objections, ended, letters, effects, statuses, leftovers };
+    let crashes = world.fleet.crashes();
+    let evidence = Evidence { sent, objections, ended, letters, effects, statuses, crashes, leftovers };
     let evidence = match options.forge {
         Some(forgery) => forgery.done_to(evidence).with_context(|| format!("nothing can be forged to be {forgery:?}"))?,
         None => evidence,

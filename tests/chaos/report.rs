@@ -167,7 +167,8 @@ impl Report<'_> {
     }
 
     fn costs(&self, text: &mut String) -> std::fmt::Result {
-        let cells = |times: &Times, of: &[usize]| of.iter().map(|of| format!("{:>7}", ms(times.percentile(*of)))).collect::<String>();
+        let cells =
+            |times: &Times, of: &[usize]| of.iter().map(|of| format!("{:>7}", ms(times.percentile(*of)))).collect::<Vec<_>>().concat();
         writeln!(
             text,
             "\n{:<17} {:>5}  {:<28}  {:<14}  {:<21}",
