@@ -34,10 +34,10 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     /// The ways to servers.
     pub(crate) net: Net,
+    /// The small disk of a nats-server, where it could be mounted: taken away before the directory that it lies in.
+    pub(crate) disk: Option<Disk>,
     /// The servers.
     pub(crate) system: System,
-    /// The small disk of a nats-server, where it could be mounted.
-    pub(crate) disk: Option<Disk>,
 }
 
 /// A fault that was.
