@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ::tests::view::View;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use ::tests::view::View;
 use tokio::time::Instant;
 
 /// How long the servers may take until all have everything again.

@@ -22,7 +22,8 @@ impl Disk {
         std::fs::create_dir_all(at)?;
         let size = format!("size={SIZE_MIB}m,mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "cuepoint-chaos"]).arg(at).output().await?;
-        ensure!(mounted.status.success(), "mount: {}", String::from_utf8_lossy(&mounted.stderr).trim());
+        let said = String::from_utf8_lossy(&mounted.stderr);
+        ensure!(mounted.status.success(), "{}", said.lines().next().unwrap_or("mount says nothing"));
         Ok(Self(at.to_owned()))
     }
 

@@ -26,7 +26,7 @@ const READ_WITHIN: Duration = Duration::from_mins(3);
 /// The pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many receipts are asked about at a time.
-const ASKED_MAX: usize = 16;
+const ASKED_MAX: usize = 48;
 /// How often one is asked about.
 const TRIES_MAX: usize = 5;
 /// How long an answer may take.

@@ -1,5 +1,6 @@
 //! All that is known of one event, for whoever looks into a violation.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use proto::record::Step;
@@ -28,7 +29,7 @@ pub(crate) fn tell(violations: &[Violation], evidence: &Evidence, log: &[Logged]
 fn event(text: &mut String, number: u64, evidence: &Evidence, log: &[Logged]) -> std::fmt::Result {
     let sent = evidence.sent.iter().find(|sent| sent.number == number);
     let ended: Vec<_> = evidence.ended.iter().filter(|ended| ended.number == Some(number)).collect();
-    let events: Vec<_> = sent.and_then(crate::book::Sent::event).into_iter().chain(ended.iter().map(|ended| ended.event)).collect();
+    let events: BTreeSet<_> = sent.and_then(crate::book::Sent::event).into_iter().chain(ended.iter().map(|ended| ended.event)).collect();
     if let Some(sent) = sent {
         writeln!(
             text,
