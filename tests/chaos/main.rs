@@ -139,7 +139,7 @@ async fn run(options: &Options) -> anyhow::Result<Found> {
     let net = Net::of(&system, PUBLISHERS + 1).await;
     let programs = std::env::current_exe()?.parent().context("a directory of programs")?.to_owned();
     let fleet = Fleet::start(&programs, &system, &net, (&logs, &options.level)).await?;
-    let world = World { fleet, net, system, disk };
+    let world = World { fleet, net, disk, system };
     let found = Box::pin(wage(options, &kinds, &not_run, &world, &sink)).await;
     keep_logs(&world, &logs);
     found
