@@ -62,6 +62,8 @@ struct Arguments {
 #[must_use = "a description does nothing until it is started"]
 pub struct Builder {
     node: PathBuf,
+    scratch: Option<Scratch>,
+    is_unchecked: bool,
     is_cluster: bool,
     secured: Option<Vec<&'static str>>,
     outside: Vec<&'static str>,
@@ -76,6 +78,8 @@ impl Builder {
     pub fn new(node: &str) -> Self {
         Self {
             node: node.into(),
+            scratch: None,
+            is_unchecked: false,
             is_cluster: false,
             secured: None,
             outside: Vec::new(),
@@ -89,6 +93,16 @@ impl Builder {
     /// Three nats-servers, and three replicas of everything.
     pub fn cluster(self) -> Self {
         Self { is_cluster: true, sizes: Sizes { replicas: 3, ..self.sizes }, ..self }
+    }
+
+    /// Its servers have their data in this directory, which may hold some already.
+    pub fn within(self, scratch: Scratch) -> Self {
+        Self { scratch: Some(scratch), ..self }
+    }
+
+    /// Whoever starts it judges by itself: it may be dropped unfinished, which kills its servers.
+    pub fn unchecked(self) -> Self {
+        Self { is_unchecked: true, ..self }
     }
 
     /// A nats-server with TLS and the least permissions, and a publisher for each of these triggers.
@@ -129,7 +143,7 @@ impl Builder {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let arguments = Arguments::parse_from(["tests"]);
         let _handle = telemetry::logging::start(&arguments.logging).expect("CUEPOINT_LOG is a filter");
-        let scratch = Scratch::new();
+        let scratch = self.scratch.unwrap_or_default();
         let publishers = self.secured.or_else(|| (arguments.secured && !self.is_cluster).then(Vec::new));
         let secured = publishers.map(|publishers| Secured::make(&scratch.path().join("security"), &publishers, &self.outside));
         let redis = Kind::Redis { arguments: secured.as_ref().map(Secured::redis_arguments).unwrap_or_default() };
@@ -159,7 +173,7 @@ impl Builder {
             ledger: Ledger::default(),
             http: call::client(),
             taken: Vec::new(),
-            is_finished: false,
+            is_finished: self.is_unchecked,
             nats_url: url,
             secured,
             nats: nats.into_iter().map(Breakable::new).collect(),

@@ -54,10 +54,13 @@ fn waiting(trigger: &TriggerId, stored: &Stored) -> Option<Original> {
 
 async fn committed(line: &Line, session: &SessionKey, event: EventSeq) -> Result<Option<Original>, journal::Error> {
     let last = journal::last_from_leader(line, session).await?;
-    let from = last.filter(|entry| entry.record.event == event && !entry.record.is_idle()).map_or(0, |entry| entry.record.base);
-    let mut found = None;
+    let Some(last) = last else { return Ok(None) };
+    let is_its_own = last.record.event == event && !last.record.is_idle();
+    let from = if is_its_own { last.record.base } else { 0 };
+    let (mut found, mut read_to, mut has_passed) = (None, from, false);
     journal::walk(line, session, from, |entry| {
         let record = &entry.record;
+        read_to = entry.seq;
         if record.edited_event() == Some(event) {
             // The record that had its contents is gone; what was changed of it stands for it.
             found.get_or_insert(Original { session: session.clone(), digest: None });
@@ -69,10 +72,15 @@ async fn committed(line: &Line, session: &SessionKey, event: EventSeq) -> Result
             found = Some(Original { session: session.clone(), digest });
             goes_on
         } else {
-            record.is_idle() || !is_past(record, event)
+            has_passed |= !record.is_idle() && is_past(record, event);
+            !has_passed
         }
     })
     .await?;
+    // Records are read from any replica: one that lags behind the leader has not shown that there is none.
+    if found.is_none() && !has_passed && read_to < last.seq {
+        return Err(journal::Error::Read(direct::Error::Late));
+    }
     Ok(found)
 }
 
