@@ -20,7 +20,7 @@ use crate::report::{Bar, Report, median, percentile};
 use crate::stage::Stage;
 
 const TRIGGERS: u64 = 10_000;
-const CONVERSATIONS: u64 = 100_000;
+pub(super) const CONVERSATIONS: u64 = 100_000;
 const REQUESTS: usize = 400;
 pub(super) const TOKEN: &str = "the-token-of-the-benchmark";
 pub(super) const DEADLINE: Duration = Duration::from_mins(5);
