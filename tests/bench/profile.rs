@@ -30,7 +30,7 @@ pub(crate) struct Sample {
 }
 
 impl Recording {
-    /// Begins to look at a process, until it ends.
+    /// Begins to look at the threads of a process, until it ends.
     pub(crate) fn start(pid: u32, folder: &Path) -> anyhow::Result<Self> {
         let file = folder.join(format!("perf-{pid}.data")).display().to_string();
         let mut command = Command::new("perf");

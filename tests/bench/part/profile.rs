@@ -42,6 +42,8 @@ async fn worker(plan: Plan) -> anyhow::Result<Vec<Sample>> {
     fill::events(&stage.context, events, SESSIONS).await?;
     let before = log::count(&stage.context).await?;
     let worker = stage.worker(System::Ours, 0)?;
+    // Perf looks at the threads that are there when it comes.
+    log::rate(&stage.context, before, events / 20).await?;
     let recording = Recording::start(worker.pid(), Path::new(FOLDER))?;
     log::rate(&stage.context, before, events).await?;
     worker.kill().await?;
