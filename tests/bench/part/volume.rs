@@ -21,12 +21,16 @@ use crate::{fill, log, process};
 
 const TRIGGERS: u64 = 1_000;
 const RECORDS: u64 = 5_000_000;
-const RECORDS_QUICK: u64 = 300_000;
 const CONVERSATIONS: u64 = list::CONVERSATIONS;
+const RECORDS_QUICK: u64 = 30_000;
+const CONVERSATIONS_QUICK: u64 = 3_000;
 /// How many events are drained, each of a session of its own.
 const EVENTS: u64 = 50_000;
+/// How many conversations a list has.
+const TAKEN: usize = 100;
 /// How many lists and how many pages are asked for.
 const REQUESTS: usize = 200;
+const REQUESTS_QUICK: usize = 20;
 const NAMES: [&str; 2] = ["nats-server", "redis"];
 
 #[derive(Debug, Default)]
@@ -39,24 +43,24 @@ struct Look {
 }
 
 pub(crate) async fn run(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
-    let records = plan.size(RECORDS, RECORDS_QUICK);
+    let (records, known) = plan.size((RECORDS, CONVERSATIONS), (RECORDS_QUICK, CONVERSATIONS_QUICK));
     let stage = Stage::open(0).await?;
     fill::triggers(&stage.context, TRIGGERS).await?;
-    fill::turns(&stage.context, 0..CONVERSATIONS, CONVERSATIONS, TRIGGERS).await?;
+    fill::turns(&stage.context, 0..known, known, TRIGGERS).await?;
     let store = Store::new(Arc::new(Redis::new(&config::Redis::at(stage.redis.url()))?));
     let indexer = stage.indexer()?;
-    list::indexed(&stage, &store).await?;
+    list::indexed(&stage, &store, known).await?;
     indexer.kill().await?;
     let small = look(&stage, plan).await?;
     let began = Instant::now();
-    let many = records - CONVERSATIONS;
-    fill::turns(&stage.context, CONVERSATIONS..records, CONVERSATIONS, TRIGGERS).await?;
+    let many = records - known;
+    fill::turns(&stage.context, known..records, known, TRIGGERS).await?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     report.show("records put into the log", "rec/s", many as f64 / began.elapsed().as_secs_f64());
     let large = look(&stage, plan).await?;
     stage.close().await?;
 
-    let title = format!("{records} records against {CONVERSATIONS}");
+    let title = format!("{records} records against {known}");
     report.ratio(&format!("drain, {title}"), "ev/s", (large.drained, small.drained), Bar::AtLeast(0.85));
     report.beside(&format!("list of 100 conversations, p50, {title}"), "ms", (large.list_ms.0, small.list_ms.0));
     report.beside(&format!("list of 100 conversations, p99, {title}"), "ms", (large.list_ms.1, small.list_ms.1));
@@ -82,9 +86,9 @@ async fn look(stage: &Stage, plan: Plan) -> anyhow::Result<Look> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
     list::ready(&http, &url).await?;
     let (mut lists, mut pages) = (Vec::new(), Vec::new());
-    for cursor in spread(&http, &url).await? {
-        lists.push(cursor.0);
-        pages.push(timed(&http, &format!("{url}/v1/conversation/{}/message/list?take=100", cursor.1)).await?.0);
+    for (took, conversation) in spread(&http, &url, plan.size(REQUESTS, REQUESTS_QUICK)).await? {
+        lists.push(took);
+        pages.push(timed(&http, &format!("{url}/v1/conversation/{conversation}/message/list?take=100")).await?.0);
     }
     let look = Look {
         drained,
@@ -98,12 +102,12 @@ async fn look(stage: &Stage, plan: Plan) -> anyhow::Result<Look> {
 }
 
 /// What each page of a long list took, and a conversation of it.
-async fn spread(http: &reqwest::Client, url: &str) -> anyhow::Result<Vec<(f64, String)>> {
+async fn spread(http: &reqwest::Client, url: &str, requests: usize) -> anyhow::Result<Vec<(f64, String)>> {
     let (mut seen, mut cursor) = (Vec::new(), String::new());
-    for _ in 0..REQUESTS {
-        let (took, body) = timed(http, &format!("{url}/v1/conversation/list?take=100&cursor={cursor}")).await?;
+    for _ in 0..requests {
+        let (took, body) = timed(http, &format!("{url}/v1/conversation/list?take={TAKEN}&cursor={cursor}")).await?;
         let items = body.get("items").and_then(Value::as_array).context("a list without items")?;
-        anyhow::ensure!(items.len() == 100, "a page has {} items", items.len());
+        anyhow::ensure!(items.len() == TAKEN, "a page has {} items", items.len());
         let id = items.first().and_then(|item| item.get("id")).and_then(Value::as_str).context("a conversation has an id")?;
         seen.push((took, id.to_owned()));
         body.get("cursor").and_then(Value::as_str).unwrap_or_default().clone_into(&mut cursor);
