@@ -69,9 +69,13 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// The named ones, or all.
+    /// The named ones, or all that can be measured here.
     pub(crate) fn chosen(named: &[Self]) -> Vec<Self> {
-        if named.is_empty() { Self::value_variants().to_vec() } else { named.to_vec() }
+        if !named.is_empty() {
+            return named.to_vec();
+        }
+        let has_perf = crate::profile::is_possible();
+        Self::value_variants().iter().copied().filter(|part| has_perf || *part != Self::Profile).collect()
     }
 
     /// What it is called on the command line.

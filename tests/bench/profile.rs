@@ -29,6 +29,16 @@ pub(crate) struct Sample {
     pub(crate) symbol: String,
 }
 
+/// Whether there is a perf to look with.
+pub(crate) fn is_possible() -> bool {
+    std::process::Command::new("perf")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
 impl Recording {
     /// Begins to look at the threads of a process, until it ends.
     pub(crate) fn start(pid: u32, folder: &Path) -> anyhow::Result<Self> {

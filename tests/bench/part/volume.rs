@@ -28,6 +28,8 @@ const CONVERSATIONS_QUICK: u64 = 3_000;
 const EVENTS: u64 = 50_000;
 /// How many conversations a list has.
 const TAKEN: usize = 100;
+/// How many messages the page of a conversation has: those of one turn, which each has at least.
+const TURN: usize = 2;
 /// How many lists and how many pages are asked for.
 const REQUESTS: usize = 200;
 const REQUESTS_QUICK: usize = 20;
@@ -64,8 +66,8 @@ pub(crate) async fn run(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
     report.ratio(&format!("drain, {title}"), "ev/s", (large.drained, small.drained), Bar::AtLeast(0.85));
     report.beside(&format!("list of 100 conversations, p50, {title}"), "ms", (large.list_ms.0, small.list_ms.0));
     report.beside(&format!("list of 100 conversations, p99, {title}"), "ms", (large.list_ms.1, small.list_ms.1));
-    report.beside(&format!("page of a conversation, p50, {title}"), "ms", (large.page_ms.0, small.page_ms.0));
-    report.beside(&format!("page of a conversation, p99, {title}"), "ms", (large.page_ms.1, small.page_ms.1));
+    report.beside(&format!("page of one turn, p50, {title}"), "ms", (large.page_ms.0, small.page_ms.0));
+    report.beside(&format!("page of one turn, p99, {title}"), "ms", (large.page_ms.1, small.page_ms.1));
     report.beside(&format!("memory of the gateway, {title}"), "MiB", (large.gateway_mib, small.gateway_mib));
     for ((name, large), small) in NAMES.iter().zip(&large.servers_mib).zip(&small.servers_mib) {
         report.beside(&format!("memory of {name}, {title}"), "MiB", (*large, *small));
@@ -88,7 +90,7 @@ async fn look(stage: &Stage, plan: Plan) -> anyhow::Result<Look> {
     let (mut lists, mut pages) = (Vec::new(), Vec::new());
     for (took, conversation) in spread(&http, &url, plan.size(REQUESTS, REQUESTS_QUICK)).await? {
         lists.push(took);
-        pages.push(timed(&http, &format!("{url}/v1/conversation/{conversation}/message/list?take=100")).await?.0);
+        pages.push(timed(&http, &format!("{url}/v1/conversation/{conversation}/message/list?take={TURN}")).await?.0);
     }
     let look = Look {
         drained,
