@@ -67,7 +67,8 @@ async fn cluster(folder: &std::path::Path, servers: usize) -> anyhow::Result<Vec
         let mut options = Disk::Synced.broker(folder.join(format!("nats{index}")));
         if let cuepoint::server::Kind::Nats { name, extra } = &mut options.kind {
             *name = format!("n{index}");
-            extra.push_str(&format!("\ncluster {{ name: bench, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"));
+            let cluster = format!("\ncluster {{ name: bench, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n");
+            extra.push_str(&cluster);
         }
         options.start()
     });
