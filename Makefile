@@ -6,14 +6,16 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests sim
 
 .DEFAULT_GOAL := help
-.PHONY: help tools peers proof-tools run test chart check bench sim proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry chaos
+.PHONY: help tools peers proof-tools run test chart check bench bench-report profile sim proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry chaos
 
 help: ## Says what there is
 	@echo "make run      starts everything, sends one event and shows what comes of it; serves until Ctrl-C"
 	@echo "make test     runs every test, from nothing"
 	@echo "make chart    renders the Helm chart and tries what comes of it; wants no Rust (make test does more of it)"
 	@echo "make check    formatting, lints, docs, contract, dependencies"
-	@echo "make bench    measures, prints a table and writes target/bench/latest.json"
+	@echo "make bench    measures, prints a table and writes target/bench/latest.json; ARGS=\"--part accept --rounds 1 --quick\""
+	@echo "make bench-report  measures all of it, and writes the tables of docs/benchmarks.md"
+	@echo "make profile  where gateway and worker spend their time; wants Debian's linux-perf"
 	@echo "make sim      runs seeds of the simulation (SEEDS=1000 FROM=0): workers and gateways whole, on a clock of their own"
 	@echo "make proof    the heavy proofs: many seeds of the simulation (SEEDS=10000), MCP conformance, a real model,"
 	@echo "              schedules, the API tried by its own document (SEED=1), permissions, and telemetry in Phoenix and Prometheus"
@@ -65,12 +67,22 @@ check: tools
 	tests/observability/runbooks.sh
 	tests/docs/links.py
 	tests/docs/guarantees.py
+	tests/docs/benchmarks.py
 	cargo deny --log-level error check bans licenses sources
 	hadolint deploy/Dockerfile
 
 bench: tools peers
 	cargo build --release --quiet --package gateway --package worker --package tests
 	target/release/bench $(ARGS)
+
+# On a machine that does nothing else. What was measured already is taken too: `make bench ARGS="--part fsync"`, then
+# tests/docs/benchmarks.py --write
+bench-report: bench
+	tests/docs/benchmarks.py --write
+
+profile: tools
+	cargo build --release --quiet --package gateway --package worker --package tests
+	target/release/bench --part profile $(ARGS)
 
 proof: proof-sim proof-mcp proof-model proof-schedules proof-api proof-permissions proof-telemetry
 

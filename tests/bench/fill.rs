@@ -1,5 +1,7 @@
 //! Streams filled outside the clock.
 
+use std::ops::Range;
+
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use bytes::Bytes;
@@ -56,11 +58,18 @@ pub(crate) async fn log(context: &Context, sessions: u64) -> anyhow::Result<()> 
 
 /// Puts one turn of each of `total` conversations into LOG, spread over the triggers `t0`, `t1` and so on.
 pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) -> anyhow::Result<()> {
+    turns(context, 0..total, total, triggers).await
+}
+
+/// Puts turns of `conversations` conversations into LOG, round robin: each turn has a number.
+pub(crate) async fn turns(context: &Context, numbers: Range<u64>, conversations: u64, triggers: u64) -> anyhow::Result<()> {
     let usage = wire::Usage { model: "bench/model".into(), input: 300, output: 20, calls: 1, ..wire::Usage::default() };
     let record = |number: u64| {
+        let (which, turn) = (number % conversations, number / conversations + 1);
         let event = EventSeq { epoch: Epoch::from_second(1_790_000_000), seq: number + 1 };
-        let at_ms = 1_790_000_000_000 + i64::try_from(number).unwrap_or_default();
-        let contact = wire::Contact { name: String::new(), email: format!("somebody{}@example.com", number % 1_000), phone: String::new() };
+        let opening = EventSeq { seq: which + 1, ..event };
+        let at_ms = |number: u64| 1_790_000_000_000 + i64::try_from(number).unwrap_or_default();
+        let contact = wire::Contact { name: String::new(), email: format!("somebody{}@example.com", which % 1_000), phone: String::new() };
         let input = wire::Input { text: "order 42 has been paid, what now?".into(), contact: Some(contact), ..wire::Input::default() };
         let completed =
             wire::Completed { input: Some(input), reply: "done".into(), usage: vec![usage.clone()], ..wire::Completed::default() };
@@ -71,10 +80,10 @@ pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) 
             answers: 0,
             attempt: 0,
             base: 0,
-            conversation: Conversation { opening: event, opened_at_ms: at_ms, base: 0, turn: 1, settings: 0 },
+            conversation: Conversation { opening, opened_at_ms: at_ms(which), base: 0, turn, settings: 0 },
             worker: "w0".into(),
             traceparent: String::new(),
-            received_at_ms: at_ms,
+            received_at_ms: at_ms(number),
             revisions: Revisions::default(),
             cancels: vec![],
             edits: 0,
@@ -82,12 +91,12 @@ pub(crate) async fn conversations(context: &Context, total: u64, triggers: u64) 
         };
         // A token as gateways make them.
         let session = SessionKey {
-            trigger: format!("t{}", number % triggers).parse().expect("a trigger id"),
-            token: proto::session::token(&number.to_string()),
+            trigger: format!("t{}", which % triggers).parse().expect("a trigger id"),
+            token: proto::session::token(&which.to_string()),
         };
         (subject::log(&session), record.encode())
     };
-    publish(context, (0..total).map(record)).await
+    publish(context, numbers.map(record)).await
 }
 
 /// Puts so many triggers into the configuration, `t0`, `t1` and so on.

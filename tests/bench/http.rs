@@ -27,6 +27,28 @@ pub(crate) struct Target {
     pub(crate) secret: &'static str,
     /// How many sessions the events are spread over.
     pub(crate) sessions: u64,
+    /// The number of the first of them.
+    pub(crate) first: u64,
+    /// How far the sessions of one event and the next lie apart.
+    pub(crate) stride: u64,
+}
+
+impl Target {
+    /// The session of the event of this number.
+    fn session(&self, number: u64) -> u64 {
+        self.first + number * self.stride % self.sessions
+    }
+}
+
+/// One event, when its answer came.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// The number of its session.
+    pub(crate) session: u64,
+    /// When it was to be sent.
+    pub(crate) due: Instant,
+    /// When its receipt was there.
+    pub(crate) at: Instant,
 }
 
 impl Connection {
@@ -99,7 +121,7 @@ pub(crate) async fn closed(target: &Target, connections: u64, time: Duration, to
                     break;
                 }
                 let sent_at = Instant::now();
-                connection.post(number % target.sessions).await?;
+                connection.post(target.session(number)).await?;
                 latencies_ms.push(sent_at.elapsed().as_secs_f64() * 1_000.0);
             }
             anyhow::Ok(latencies_ms)
@@ -110,6 +132,16 @@ pub(crate) async fn closed(target: &Target, connections: u64, time: Duration, to
 
 /// At a fixed rate, whatever the answers do: each latency counts from when the request was due.
 pub(crate) async fn open(target: &Target, rate: f64, time: Duration) -> anyhow::Result<Load> {
+    let began = Instant::now();
+    let answers = paced(target, rate, time).await?;
+    let latencies_ms: Vec<f64> = answers.iter().map(|answer| (answer.at - answer.due).as_secs_f64() * 1_000.0).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let rate = latencies_ms.len() as f64 / began.elapsed().as_secs_f64();
+    Ok(Load { rate, latencies_ms })
+}
+
+/// The same, event by event.
+pub(crate) async fn paced(target: &Target, rate: f64, time: Duration) -> anyhow::Result<Vec<Answered>> {
     const CONNECTIONS: u64 = 64;
     let began = Instant::now() + Duration::from_millis(20);
     let mut tasks = JoinSet::new();
@@ -117,7 +149,7 @@ pub(crate) async fn open(target: &Target, rate: f64, time: Duration) -> anyhow::
         let target = target.clone();
         tasks.spawn(async move {
             let mut connection = Connection::open(&target).await?;
-            let mut latencies_ms = Vec::new();
+            let mut answers = Vec::new();
             for number in (lane..).step_by(usize::try_from(CONNECTIONS)?) {
                 #[expect(clippy::cast_precision_loss, reason = "a small number")]
                 let due = Duration::from_secs_f64(number as f64 / rate);
@@ -125,13 +157,18 @@ pub(crate) async fn open(target: &Target, rate: f64, time: Duration) -> anyhow::
                     break;
                 }
                 tokio::time::sleep_until(began + due).await;
-                connection.post(number % target.sessions).await?;
-                latencies_ms.push((began + due).elapsed().as_secs_f64() * 1_000.0);
+                let session = target.session(number);
+                connection.post(session).await?;
+                answers.push(Answered { session, due: began + due, at: Instant::now() });
             }
-            anyhow::Ok(latencies_ms)
+            anyhow::Ok(answers)
         });
     }
-    gather(tasks, began).await
+    let mut answers = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        answers.extend(ended??);
+    }
+    Ok(answers)
 }
 
 async fn gather(mut tasks: JoinSet<anyhow::Result<Vec<f64>>>, began: Instant) -> anyhow::Result<Load> {

@@ -6,7 +6,8 @@
 //! alternating rounds, and what counts is the ratio of the medians; absolute figures are printed
 //! beside it and gate nothing.
 //!
-//! `bench` runs all parts; `bench --part accept --part drain` only those; results go to `target/bench/latest.json`.
+//! `bench` runs all parts; `bench --part accept --part drain` only those; `--quick` with sizes that show that it runs.
+//! Results go to `target/bench/<part>.json` and `target/bench/latest.json`.
 
 #![expect(clippy::disallowed_methods, clippy::expect_used, reason = "a benchmark has no one to report to but its reader")]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
@@ -20,8 +21,11 @@ mod circle;
 mod fill;
 mod http;
 mod log;
+mod machine;
 mod part;
+mod plan;
 mod process;
+mod profile;
 mod report;
 mod sink;
 mod stage;
@@ -41,6 +45,9 @@ struct Cli {
     /// How many alternating rounds each ratio is the median of.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
+    /// Small sizes: shows that it runs, and says little of what it costs.
+    #[arg(long)]
+    quick: bool,
     /// Ends with an error where a bar is missed.
     #[arg(long)]
     strict: bool,
@@ -83,8 +90,13 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(Role::BareWorker { nats, redis, work_ms }) => bare::worker(&nats, &redis, work_ms).await?,
         None => {
             let mut report = report::Report::default();
+            let plan = plan::Plan { rounds: cli.rounds, is_quick: cli.quick };
+            let machine = machine::Machine::look();
             for part in part::Part::chosen(&cli.parts) {
-                part.run(cli.rounds, &mut report).await?;
+                let began = tokio::time::Instant::now();
+                println!("\n{}", part.name());
+                part.run(plan, &mut report).await?;
+                report.close(&part.name(), plan, began.elapsed().as_secs_f64(), &machine)?;
             }
             report.write()?;
             if cli.strict && !report.is_passed() {

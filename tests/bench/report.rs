@@ -1,8 +1,18 @@
-//! The table and the file.
+//! The table and the files.
+//!
+//! Each part has a file of its own, `target/bench/<part>.json`, written as soon as the part has ended:
+//! what it measured, by which command, on which machine, of which commit. `tests/docs/benchmarks.py`
+//! makes the tables of `docs/benchmarks.md` of these files.
 
 use std::path::Path;
 
 use serde::Serialize;
+
+use crate::machine::Machine;
+use crate::plan::Plan;
+
+/// Where the files go.
+const FOLDER: &str = "target/bench";
 
 /// One figure.
 #[derive(Debug, Clone, Serialize)]
@@ -41,10 +51,24 @@ impl Bar {
     }
 }
 
+/// What one part came to.
+#[derive(Debug, Serialize)]
+struct Chapter<'a> {
+    part: &'a str,
+    command: String,
+    rounds: usize,
+    quick: bool,
+    took_s: f64,
+    machine: &'a Machine,
+    figures: &'a [Figure],
+}
+
 /// All figures of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     figures: Vec<Figure>,
+    /// How many of them stand in files of parts already.
+    written: usize,
 }
 
 impl Report {
@@ -74,6 +98,12 @@ impl Report {
         self.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), against: None, ratio: None, bar, pass: None });
     }
 
+    /// A figure beside the same of the bare pair, of which nothing is asked.
+    pub(crate) fn beside(&mut self, name: &str, unit: &str, (value, against): (f64, f64)) {
+        let (against, ratio) = (Some(against), Some(value / against));
+        self.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), against, ratio, bar: None, pass: None });
+    }
+
     /// A figure that is only shown.
     pub(crate) fn show(&mut self, name: &str, unit: &str, value: f64) {
         self.push(Figure { name: name.to_owned(), value, unit: unit.to_owned(), against: None, ratio: None, bar: None, pass: None });
@@ -87,7 +117,7 @@ impl Report {
             None => "",
         };
         println!(
-            "{:<58} {:>12.2} {:<8} {:>12} {:>7} {:<14} {verdict}",
+            "{:<64} {:>12.2} {:<8} {:>12} {:>7} {:<14} {verdict}",
             figure.name,
             figure.value,
             figure.unit,
@@ -103,13 +133,24 @@ impl Report {
         self.figures.iter().all(|figure| figure.pass != Some(false))
     }
 
-    /// Writes `target/bench/latest.json`.
+    /// Writes the file of a part: the figures since the last one.
+    pub(crate) fn close(&mut self, part: &str, plan: Plan, took_s: f64, machine: &Machine) -> anyhow::Result<()> {
+        let figures = self.figures.get(self.written..).unwrap_or_default();
+        let quick = if plan.is_quick { " --quick" } else { "" };
+        let command = format!("make bench ARGS=\"--part {part} --rounds {}{quick}\"", plan.rounds);
+        let chapter = Chapter { part, command, rounds: plan.rounds, quick: plan.is_quick, took_s, machine, figures };
+        std::fs::create_dir_all(FOLDER)?;
+        std::fs::write(Path::new(FOLDER).join(format!("{part}.json")), serde_json::to_vec_pretty(&chapter)?)?;
+        self.written = self.figures.len();
+        Ok(())
+    }
+
+    /// Writes `target/bench/latest.json`: all figures of this run.
     pub(crate) fn write(&self) -> anyhow::Result<()> {
-        let folder = Path::new("target/bench");
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join("latest.json"), serde_json::to_vec_pretty(&self.figures)?)?;
+        std::fs::create_dir_all(FOLDER)?;
+        std::fs::write(Path::new(FOLDER).join("latest.json"), serde_json::to_vec_pretty(&self.figures)?)?;
         let missed = self.figures.iter().filter(|figure| figure.pass == Some(false)).count();
-        println!("{} figures, {missed} bars missed; see target/bench/latest.json", self.figures.len());
+        println!("{} figures, {missed} bars missed; see {FOLDER}/latest.json", self.figures.len());
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use async_nats::Client;
 use async_nats::jetstream::Context;
 use backbone::topology::{self, Sizes};
-use cuepoint::server::{Options, Server};
+use cuepoint::server::{Kind, Options, Server};
 use proto::resource::{Bot, Limits, Resource, SecretDigest, Trigger};
 use proto::subject;
 use tokio::net::TcpStream;
@@ -29,6 +29,26 @@ pub(crate) enum System {
     Bare,
 }
 
+/// How the broker writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// Into the system's cache, as it does unless told otherwise: outlives `kill -9`, and no loss of power.
+    Buffered,
+    /// Through to the disk before it confirms.
+    Synced,
+}
+
+impl Disk {
+    /// A nats-server that writes so.
+    pub(crate) fn broker(self, folder: PathBuf) -> Options {
+        // A second block of this name replaces the first one.
+        let store = folder.join("store");
+        let block = format!("jetstream {{ store_dir: \"{}\", max_file_store: 1TB, sync_interval: always }}", store.display());
+        let extra = if self == Self::Synced { block } else { String::new() };
+        Options { kind: Kind::Nats { name: "cuepoint".into(), extra }, ..Options::nats(folder) }
+    }
+}
+
 /// Fresh servers with the topology and one trigger.
 pub(crate) struct Stage {
     pub(crate) nats: Server,
@@ -42,13 +62,18 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts the servers; the trigger's bot waits `work_ms` before it replies.
     pub(crate) async fn open(work_ms: u64) -> anyhow::Result<Self> {
+        Self::open_with(work_ms, Disk::Buffered).await
+    }
+
+    /// Starts the servers, with a broker that writes in one way or the other.
+    pub(crate) async fn open_with(work_ms: u64, disk: Disk) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!(
             "cuepoint-bench-{}-{}",
             std::process::id(),
             backbone::chance::bytes::<4>().map(|byte| byte.to_string()).concat()
         ));
         std::fs::create_dir_all(&folder)?;
-        let nats = Options::nats(folder.join("nats")).start().await?;
+        let nats = disk.broker(folder.join("nats")).start().await?;
         let redis = Options::redis(folder.join("redis")).start().await?;
         std::fs::write(folder.join("deployment.key"), "0123456789abcdef0123456789abcdef")?;
         let client = async_nats::connect(nats.url()).await?;
@@ -99,7 +124,7 @@ impl Stage {
                 Process::start("gateway", &self.told(&flags, system))?
             }
         };
-        let target = Target { address, trigger: "bench", secret: SECRET, sessions: 1_000 };
+        let target = Target { address, trigger: "bench", secret: SECRET, sessions: 1_000, first: 0, stride: 1 };
         for _ in 0..500 {
             if TcpStream::connect(address).await.is_ok() {
                 let mut probe = crate::http::Connection::open(&target).await?;
@@ -126,6 +151,12 @@ impl Stage {
     pub(crate) fn indexer(&self) -> anyhow::Result<Process> {
         let (nats, redis) = (self.nats.url(), self.redis.url());
         Process::start("worker", &["--nats", &nats, "--redis", &redis, "--roles", "index"])
+    }
+
+    /// Starts a worker that takes so many turns at once.
+    pub(crate) fn wide_worker(&self, turns: u64) -> anyhow::Result<Process> {
+        let (nats, redis, turns) = (self.nats.url(), self.redis.url(), turns.to_string());
+        Process::start("worker", &["--nats", &nats, "--redis", &redis, "--roles", "turns", "--turns", &turns])
     }
 
     /// Starts a worker.

@@ -20,7 +20,7 @@ use crate::report::{Bar, Report, median, percentile};
 use crate::stage::Stage;
 
 const TRIGGERS: u64 = 10_000;
-const CONVERSATIONS: u64 = 100_000;
+pub(super) const CONVERSATIONS: u64 = 100_000;
 const REQUESTS: usize = 400;
 pub(super) const TOKEN: &str = "the-token-of-the-benchmark";
 pub(super) const DEADLINE: Duration = Duration::from_mins(5);
@@ -32,7 +32,7 @@ pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()
     let store = Store::new(Arc::clone(&redis));
     let (before, since) = (used(&redis).await?, Instant::now());
     let indexer = stage.indexer()?;
-    indexed(&stage, &store).await?;
+    indexed(&stage, &store, CONVERSATIONS).await?;
     let took = since.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let count = CONVERSATIONS as f64;
@@ -65,13 +65,13 @@ pub(super) async fn fill(stage: &Stage) -> anyhow::Result<()> {
     fill::conversations(&stage.context, CONVERSATIONS, TRIGGERS).await
 }
 
-/// Waits until all of them stand in the index.
-pub(super) async fn indexed(stage: &Stage, store: &Store) -> anyhow::Result<()> {
+/// Waits until so many records of the log stand in the index.
+pub(super) async fn indexed(stage: &Stage, store: &Store, records: u64) -> anyhow::Result<()> {
     let since = Instant::now();
     loop {
         // A machine under load answers late at times; what counts is the end.
         let progress = rebuild::progress(&stage.client, store).await;
-        if progress.as_ref().is_ok_and(|progress| progress.is_complete && progress.at >= CONVERSATIONS) {
+        if progress.as_ref().is_ok_and(|progress| progress.is_complete && progress.at >= records) {
             return Ok(());
         }
         anyhow::ensure!(since.elapsed() < DEADLINE, "the index is not made: {progress:?}");

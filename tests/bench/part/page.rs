@@ -28,7 +28,7 @@ pub(crate) async fn run(rounds: usize, report: &mut Report) -> anyhow::Result<()
     let redis = Arc::new(Redis::new(&config::Redis::at(stage.redis.url()))?);
     list::fill(&stage).await?;
     let indexer = stage.indexer()?;
-    list::indexed(&stage, &Store::new(redis)).await?;
+    list::indexed(&stage, &Store::new(redis), list::CONVERSATIONS).await?;
     let worker = stage.worker(System::Ours, 0)?;
     let (mut ours, mut bare, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
