@@ -69,7 +69,7 @@ fn subjects(text: &str) {
         (subject::session_of_event(text).map(|key| subject::event(&key)), 3),
         (subject::session_of_answer(text).map(|key| subject::answer(&key)), 3),
         (subject::session_of_log(text).map(|key| subject::log(&key)), 3),
-        (subject::session_of_due(text).map(|(key, id)| subject::due(&key, id.as_ref())), 4),
+        (subject::session_of_due(text).map(|(key, id)| subject::due(&key, id.as_str())), 4),
         (subject::session_of_out(text).map(|(key, id)| subject::out(&key, &id)), 4),
     ];
     for (again, parts) in written {
