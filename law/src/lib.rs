@@ -9,7 +9,9 @@
 //! - [`envelope`]: events, records, answers, letters, resources: what decodes is kept;
 //! - [`name`]: subjects, receipts, ids: what parses prints itself, and fits a subject;
 //! - [`time`]: schedules, moments and lengths of time;
-//! - [`instruction`]: the language of abilities: what a model gives stays in its place.
+//! - [`instruction`]: the language of abilities: what a model gives stays in its place;
+//! - [`rules`]: bots of rules: deciding ends, and is bounded;
+//! - [`intake`]: calls over HTTP: a whole gateway answers in its shape, and publishes what can be read.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a law that is broken says so by a panic")]
 
@@ -18,15 +20,19 @@ pub mod envelope;
 pub mod name;
 pub mod time;
 pub mod instruction;
+pub mod rules;
+pub mod intake;
 
 /// A law: panics where it is broken.
 pub type Law = fn(&[u8]);
 
 /// All laws, by the names of their fuzz targets.
-pub const ALL: [(&str, Law); 5] = [
+pub const ALL: [(&str, Law); 7] = [
     ("envelope", envelope::holds),
     ("name", name::holds),
     ("time", time::holds),
     ("parse", instruction::parses),
     ("fill", instruction::fills),
+    ("rules", rules::holds),
+    ("intake", intake::holds),
 ];

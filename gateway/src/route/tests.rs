@@ -6,25 +6,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use backbone::catalogue::Catalogue;
-use backbone::redis::Redis;
-use backbone::seal::MasterKey;
-use backbone::topology;
-use proto::idempotency::DeploymentKey;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::body::Budget;
 use crate::clock::BrokerClock;
-use crate::complaint::Complaints;
 use crate::config::Access;
-use crate::directory::Directory;
-use crate::door::Door;
-use crate::last_use::LastUse;
-use crate::rate::Limiter;
-use crate::ready::Readiness;
-use crate::signature::seen::Seen;
+use crate::fuzz::door;
 
 mod access;
 
@@ -32,54 +19,13 @@ mod access;
 async fn router() -> Router {
     let client = client().await;
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
-    super::router(Arc::new(door(client, catalogue, BrokerClock::default())), &Access::default(), None)
+    let redis = backbone::config::Redis::at("redis://127.0.0.1:1");
+    super::router(Arc::new(door(client, &redis, catalogue, BrokerClock::default())), &Access::default(), None)
 }
 
 async fn client() -> async_nats::Client {
     let nats = backbone::config::Nats::at("nats://127.0.0.1:1");
     backbone::nats::connect(&nats, "test").await.unwrap()
-}
-
-fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) -> Door {
-    let key = DeploymentKey::parse(&[1; 16]).unwrap();
-    let redis = Arc::new(Redis::new(&backbone::config::Redis::at("redis://127.0.0.1:1")).unwrap());
-    Door {
-        context: topology::context(&client),
-        client,
-        index: index::store::Store::new(Arc::clone(&redis)),
-        redis,
-        directory: Directory::new(catalogue),
-        master: MasterKey::derive(&key).unwrap(),
-        key: backbone::shared::Shared::new(key),
-        limiter: Limiter::default(),
-        seen: Seen::default(),
-        last_use: LastUse::default(),
-        accepts: crate::accept::Accepts::default(),
-        publishes: Arc::new(crate::publishes::Publishes::new(1, std::time::Duration::from_millis(1))),
-        promise: crate::durability::Promise::default(),
-        api_token: backbone::shared::Shared::default(),
-        budget: Budget::new(
-            1 << 20,
-            1 << 10,
-            crate::body::Patience {
-                time: std::time::Duration::from_secs(30),
-                shutdown: CancellationToken::new(),
-                drain_deadline: std::time::Duration::from_secs(25),
-            },
-        ),
-        waits: Semaphore::new(1),
-        followers: Arc::new(Semaphore::new(1)),
-        clock,
-        remembering: Arc::new(Semaphore::new(1)),
-        complaints: Complaints::default(),
-        readiness: Readiness::default(),
-        telemetry: telemetry::Telemetry::default(),
-        figures: crate::figures::Figures::default(),
-        bounds: crate::config::Bounds::default(),
-        tracker: TaskTracker::new(),
-        ending: CancellationToken::new(),
-        shutdown: CancellationToken::new(),
-    }
 }
 
 /// A row is `METHOD path`, and what is expected `status error-code`, or `status body`.
