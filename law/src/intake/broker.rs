@@ -7,8 +7,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::HeaderMap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use proto::header::MESSAGE_ID;
+use proto::header::{EXPECTED_LAST, MESSAGE_ID};
 use proto::id::Epoch;
 use proto::subject;
 use serde_json::{Value, json};
@@ -19,6 +21,10 @@ use tokio::net::{TcpListener, TcpStream};
 const STORED_AT: &str = "2026-09-21T14:13:20Z";
 /// Largest payload that it takes, in bytes.
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Another message lies on the subject than the publisher knows.
+const FENCED: u32 = 10_071;
+/// There is no such message.
+const NO_MESSAGE: u32 = 10_037;
 /// Its streams count from here, in seconds since 1970.
 const EPOCH: u32 = 0x6a00_0001;
 
@@ -64,8 +70,13 @@ impl Held {
 
     /// Stores a message, and confirms it as JetStream does.
     fn take_in(&self, message: Published) -> Value {
-        let stream = subject::events_stream(Epoch::from_second(EPOCH));
+        let stream = stream_of(&message.subject);
         let held = &mut self.store().messages;
+        let last = held.iter().rposition(|earlier| earlier.subject == message.subject).map_or(0, |place| place + 1);
+        let fence = message.headers.get(EXPECTED_LAST).map(async_nats::HeaderValue::as_str);
+        if fence.is_some_and(|fence| fence != last.to_string()) {
+            return json!({ "stream": stream, "seq": 0, "error": { "code": 400, "err_code": FENCED, "description": "wrong last sequence" } });
+        }
         let known = |earlier: &Published| earlier.headers.get(MESSAGE_ID) == message.headers.get(MESSAGE_ID);
         let known = message.headers.get(MESSAGE_ID).and_then(|_| held.iter().position(known));
         let place = known.unwrap_or(held.len());
@@ -78,10 +89,14 @@ impl Held {
     /// The first message from a sequence on, of a subject where one is asked for.
     fn get(&self, asked: &[u8]) -> Option<(usize, Published)> {
         let asked: Value = serde_json::from_slice(asked).ok()?;
-        let from = usize::try_from(asked.get("seq")?.as_u64()?).ok()?;
-        let wanted = asked.get("next_by_subj").and_then(Value::as_str);
         let store = self.store();
         let held = &store.messages;
+        if let Some(wanted) = asked.get("last_by_subj").and_then(Value::as_str) {
+            let place = held.iter().rposition(|message| message.subject == wanted)?;
+            return Some((place + 1, held.get(place)?.clone()));
+        }
+        let from = usize::try_from(asked.get("seq")?.as_u64()?).ok()?;
+        let wanted = asked.get("next_by_subj").and_then(Value::as_str);
         let mut later = held.iter().enumerate().map(|(index, message)| (index + 1, message)).filter(|(seq, _)| *seq >= from);
         let found = later.find(|(seq, message)| wanted.map_or(*seq == from, |wanted| wanted == message.subject));
         found.map(|(seq, message)| (seq, message.clone()))
@@ -93,7 +108,7 @@ pub async fn serve_nats(listener: TcpListener, held: Held) -> io::Result<()> {
     loop {
         let (connection, _) = listener.accept().await?;
         // A connection ends with its client; there is one.
-        Session { stream: BufReader::new(connection), held: held.clone(), inbox: String::new(), sid: String::new() }.run().await?;
+        Session { stream: BufReader::new(connection), held: held.clone(), inboxes: Vec::new() }.run().await?;
     }
 }
 
@@ -118,9 +133,8 @@ pub async fn serve_redis(listener: TcpListener) -> io::Result<()> {
 struct Session {
     stream: BufReader<TcpStream>,
     held: Held,
-    /// The subject that the client hears answers on, less its last part.
-    inbox: String,
-    sid: String,
+    /// The subjects that the client hears answers on, less the last part of one that ends in `*`, and their numbers.
+    inboxes: Vec<(String, String)>,
 }
 
 impl Session {
@@ -139,10 +153,8 @@ impl Session {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
                 ["PING"] => self.stream.write_all(b"PONG\r\n").await?,
-                ["SUB", subject, .., sid] => {
-                    subject.trim_end_matches('*').clone_into(&mut self.inbox);
-                    (*sid).clone_into(&mut self.sid);
-                }
+                ["SUB", subject, .., sid] => self.inboxes.push((subject.trim_end_matches('*').to_owned(), (*sid).to_owned())),
+                ["UNSUB", sid, ..] => self.inboxes.retain(|(_, known)| known != sid),
                 ["PUB", subject, reply, bytes] => self.publish(subject, reply, "0", bytes).await?,
                 ["HPUB", subject, reply, head, bytes] => self.publish(subject, reply, head, bytes).await?,
                 ["PUB", _, bytes] | ["HPUB", _, _, bytes] => drop(self.payload(bytes).await?),
@@ -170,36 +182,56 @@ impl Session {
             let answer = self.held.take_in(message).to_string();
             return self.answer(reply, "", answer.as_bytes()).await;
         }
-        if subject.starts_with("$JS.API.STREAM.INFO.") {
-            return self.answer(reply, "", json!({ "ts": STORED_AT }).to_string().as_bytes()).await;
-        }
-        if subject.starts_with("$JS.API.DIRECT.GET.") {
-            return match self.held.get(body) {
+        self.ask(subject, reply, body).await
+    }
+
+    /// Answers what is asked of JetStream.
+    async fn ask(&mut self, subject: &str, reply: &str, body: &[u8]) -> io::Result<()> {
+        let words: Vec<&str> = subject.splitn(6, '.').collect();
+        match words.as_slice() {
+            ["$JS", "API", "STREAM", "INFO", _] => {
+                let info = json!({ "ts": STORED_AT, "config": { "max_bytes": 1 << 30 }, "state": { "bytes": 0 } });
+                self.answer(reply, "", info.to_string().as_bytes()).await
+            }
+            ["$JS", "API", "STREAM", "NAMES"] => {
+                let names = json!({ "total": 1, "offset": 0, "limit": 1024, "streams": [stream_of("event.")] });
+                self.answer(reply, "", names.to_string().as_bytes()).await
+            }
+            ["$JS", "API", "STREAM", "MSG", "GET", _] => {
+                let told = match self.held.get(body) {
+                    Some((seq, message)) => json!({ "message": {
+                        "subject": message.subject, "seq": seq, "data": STANDARD.encode(&message.body), "time": STORED_AT,
+                    } }),
+                    None => json!({ "error": { "code": 404, "err_code": NO_MESSAGE, "description": "no message found" } }),
+                };
+                self.answer(reply, "", told.to_string().as_bytes()).await
+            }
+            ["$JS", "API", "DIRECT", "GET", ..] => match self.held.get(body) {
                 Some((seq, message)) => {
-                    let stream = subject::events_stream(Epoch::from_second(EPOCH));
                     let known = message.headers.get(MESSAGE_ID).map(|id| format!("{MESSAGE_ID}: {id}\r\n")).unwrap_or_default();
-                    let head = format!(
-                        "NATS/1.0\r\nNats-Stream: {stream}\r\nNats-Subject: {}\r\nNats-Sequence: {seq}\r\nNats-Time-Stamp: {STORED_AT}\r\n{known}\r\n",
-                        message.subject
-                    );
+                    let (stream, subject) = (stream_of(&message.subject), &message.subject);
+                    let place = format!("Nats-Stream: {stream}\r\nNats-Subject: {subject}\r\nNats-Sequence: {seq}");
+                    let head = format!("NATS/1.0\r\n{place}\r\nNats-Time-Stamp: {STORED_AT}\r\n{known}\r\n");
                     self.answer(reply, &head, &message.body).await
                 }
                 None => self.answer(reply, "NATS/1.0 404 Message Not Found\r\n\r\n", b"").await,
-            };
+            },
+            _ => self.answer(reply, "NATS/1.0 503\r\n\r\n", b"").await,
         }
-        self.answer(reply, "NATS/1.0 503\r\n\r\n", b"").await
     }
 
     async fn answer(&mut self, reply: &str, head: &str, body: &[u8]) -> io::Result<()> {
-        if !reply.starts_with(&self.inbox) {
-            return Ok(());
-        }
+        let Some((_, sid)) = self.inboxes.iter().find(|(inbox, _)| reply.starts_with(inbox)) else { return Ok(()) };
         let all = head.len() + body.len();
-        let sid = &self.sid;
         let line = if head.is_empty() { format!("MSG {reply} {sid} {all}\r\n") } else { format!("HMSG {reply} {sid} {} {all}\r\n", head.len()) };
         let whole = [line.as_bytes(), head.as_bytes(), body, b"\r\n"].concat();
         self.stream.write_all(&whole).await
     }
+}
+
+/// The stream that takes a subject.
+fn stream_of(subject: &str) -> String {
+    if subject.starts_with("timer.") { subject::TIMERS_STREAM.to_owned() } else { subject::events_stream(Epoch::from_second(EPOCH)) }
 }
 
 fn headers(head: &[u8]) -> HeaderMap {
