@@ -177,3 +177,49 @@ fn readable(message: &Published) {
         event_is_kept(&event.unwrap_or_else(|error| panic!("{message:?} cannot be read: {error}")));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::stand::with_stand;
+    use super::{Call, holds, json, receipt};
+
+    /// A law over calls that are all refused would say little: these are what its cases are made of.
+    fn check(case: &str, expected: &str) {
+        with_stand(|stand| {
+            let call = Call::read(case.as_bytes()).unwrap();
+            let answer = stand.ask(call.request()).unwrap();
+            let code = json(&answer).get("error").and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
+            let published: Vec<String> = stand.published().into_iter().map(|message| message.subject).collect();
+            let is_told = receipt(&call, &answer).is_some_and(|subject| published == [subject]);
+            let kind = published.first().map_or("nothing", |subject| subject.split('.').next().unwrap_or_default());
+            assert_eq!(format!("{} {code}{kind} {is_told}", answer.status), expected, "{case}");
+        });
+    }
+
+    #[test]
+    fn calls_reach_what_they_are_for() {
+        let to = |trigger: &str, head: &str, body: &str| format!("POST /v1/integration/trigger/{trigger}/event{head}\n\n{body}");
+        for (case, expected) in [
+            (to("open", "?session=s", "hi"), "200 event true"),
+            (to("open", "\ncontent-type: application/json", r#"{"text":"hi","contact":{"email":"a@b"}}"#), "200 event true"),
+            (to("open", "\ncontent-type: application/json", "{"), "400 CUE0101nothing false"),
+            (to("open", "?delay=1h\nidempotency-key: k", "hi"), "200 timer true"),
+            (to("open", "\nidempotency-key: k", "hi"), "200 event true"),
+            (to("reject", "?session=s", "hi"), "200 event true"),
+            (to("draining", "", "hi"), "409 CUE0417nothing false"),
+            (to("orders", "", "hi"), "401 CUE0201nothing false"),
+            (to("orders", "\nauthorization: Bearer mine", "hi"), "200 event true"),
+            (to("orders", "\nauthorization: Bearer sk-limited", "hi"), "200 event true"),
+            (to("open", "\nsign: github", "hi"), "200 event true"),
+            (to("nobody", "", "hi"), "404 CUE0302nothing false"),
+            ("BREW /v1/integration/trigger/open/event\n\n".to_owned(), "200 event true"),
+            ("GET /livez\n\n".to_owned(), "200 nothing false"),
+        ] {
+            check(&case, expected);
+            holds(case.as_bytes());
+        }
+        for scheme in ["github", "stripe", "slack", "standard"] {
+            check(&to(scheme, &format!("\nsign: {scheme}"), &format!("{{\"{scheme}\":1}}")), "200 event true");
+        }
+    }
+}

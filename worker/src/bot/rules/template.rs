@@ -257,11 +257,7 @@ fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value
 
 /// A template's value as JSON, of no more parts and bytes of text than are left.
 fn to_json(value: &Value, left: &mut usize) -> Result<serde_json::Value, minijinja::Error> {
-    let mut pay = |bytes: usize| {
-        *left = left.checked_sub(bytes).ok_or_else(|| minijinja::Error::new(ErrorKind::WriteFailure, "the value is too large"))?;
-        Ok(())
-    };
-    pay(1)?;
+    write_off(left, 1)?;
     match value.kind() {
         ValueKind::None => Ok(serde_json::Value::Null),
         ValueKind::Bool => Ok(value.is_true().into()),
@@ -274,10 +270,15 @@ fn to_json(value: &Value, left: &mut usize) -> Result<serde_json::Value, minijin
         ValueKind::Undefined => Err(minijinja::Error::new(ErrorKind::UndefinedError, "a part of the value is undefined")),
         _ => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            pay(text.len())?;
+            write_off(left, text.len())?;
             Ok(text.into())
         }
     }
+}
+
+fn write_off(left: &mut usize, bytes: usize) -> Result<(), minijinja::Error> {
+    *left = left.checked_sub(bytes).ok_or_else(|| minijinja::Error::new(ErrorKind::WriteFailure, "the value is too large"))?;
+    Ok(())
 }
 
 fn number(value: &Value) -> serde_json::Value {

@@ -5,7 +5,7 @@
 //! Here each pays for what it reads, before it begins, and for what it yields. What `*` and `~` make
 //! counts as soon as a filter reads it or it is written out.
 
-use minijinja::value::{Kwargs, Rest, Value, ValueKind};
+use minijinja::value::{Kwargs, Rest, Value, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, filters};
 
 /// How much the filters of one rendering may read and yield together, in bytes.
@@ -36,9 +36,10 @@ pub(super) fn hold(environment: &mut Environment<'static>) {
 }
 
 fn hold_one(environment: &mut Environment<'static>, name: &'static str, filter: Value) {
-    environment.add_filter(name, move |state: &mut State<'_, '_>, arguments: Rest<Value>| -> Result<Value, Error> {
+    environment.add_filter(name, move |state: &mut State<'_, '_>, arguments: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let arguments = arguments.into_values();
         let mut left = state.get_temp(LEFT).and_then(|left| left.as_usize()).unwrap_or(WORK_BYTES_MAX);
-        for argument in arguments.iter() {
+        for argument in &arguments {
             weigh(argument, &mut left, DEPTH_MAX)?;
         }
         pay(&mut left, predicted(name, &arguments)?)?;
