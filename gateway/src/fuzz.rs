@@ -55,8 +55,7 @@ fn key() -> DeploymentKey {
 #[expect(clippy::expect_used, reason = "no connection is made before something is asked")]
 pub(crate) fn door(client: async_nats::Client, redis: &config::Redis, catalogue: Catalogue, clock: BrokerClock) -> Door {
     let redis = Arc::new(Redis::new(redis).expect("an address"));
-    let patience =
-        Patience { time: Duration::from_secs(30), shutdown: CancellationToken::new(), drain_deadline: Duration::from_secs(25) };
+    let patience = Patience { time: Duration::from_secs(30), shutdown: CancellationToken::new(), drain_deadline: Duration::from_secs(25) };
     Door {
         context: topology::context(&client),
         client,

@@ -73,7 +73,8 @@ fn stays(invocation: &Invocation, instruction: &Instruction) {
         found.iter().flat_map(|text| text.references()).all(|name| known.iter().any(|known| known == name)),
         "only the instruction's own references are looked up"
     );
-    let bytes: usize = found.iter().flat_map(|text| &text.0).map(|part| if let Part::Literal(words) = part { words.len() } else { 0 }).sum();
+    let bytes: usize =
+        found.iter().flat_map(|text| &text.0).map(|part| if let Part::Literal(words) = part { words.len() } else { 0 }).sum();
     assert!(bytes <= FILLED_BYTES_MAX + 4 * INSTRUCTION_BYTES_MAX, "{bytes} bytes are put in");
     let _read = (mcp::Install::read(invocation), nats::Message::read(invocation), question::Question::read(invocation));
     let Body::Http(http) = &invocation.body else { return };
@@ -146,7 +147,9 @@ fn tree(shown: &Tree, found: &mut Vec<String>) {
         Tree::Text(words) => text(words, found),
         Tree::List(items) => {
             found.push(items.len().to_string());
-            items.iter().for_each(|item| tree(item, found));
+            for item in items {
+                tree(item, found);
+            }
         }
         Tree::Map(entries) => {
             for (key, node) in entries {

@@ -148,7 +148,10 @@ fn json(answer: &Answer) -> Value {
 fn receipt(call: &Call, answer: &Answer) -> Option<String> {
     let path = call.uri.path();
     let path = path.strip_prefix("/api").unwrap_or(path);
-    let rest = path.strip_prefix("/v1/integration/trigger/")?.strip_suffix("/event").or_else(|| path.strip_prefix("/v1/integration/trigger/")?.strip_suffix("/invoke"))?;
+    let rest = path
+        .strip_prefix("/v1/integration/trigger/")?
+        .strip_suffix("/event")
+        .or_else(|| path.strip_prefix("/v1/integration/trigger/")?.strip_suffix("/invoke"))?;
     if answer.status != 200 || rest.contains('/') || matches!(call.method, Method::HEAD | Method::OPTIONS) {
         return None;
     }

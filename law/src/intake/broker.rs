@@ -223,7 +223,8 @@ impl Session {
     async fn answer(&mut self, reply: &str, head: &str, body: &[u8]) -> io::Result<()> {
         let Some((_, sid)) = self.inboxes.iter().find(|(inbox, _)| reply.starts_with(inbox)) else { return Ok(()) };
         let all = head.len() + body.len();
-        let line = if head.is_empty() { format!("MSG {reply} {sid} {all}\r\n") } else { format!("HMSG {reply} {sid} {} {all}\r\n", head.len()) };
+        let line =
+            if head.is_empty() { format!("MSG {reply} {sid} {all}\r\n") } else { format!("HMSG {reply} {sid} {} {all}\r\n", head.len()) };
         let whole = [line.as_bytes(), head.as_bytes(), body, b"\r\n"].concat();
         self.stream.write_all(&whole).await
     }
@@ -237,5 +238,8 @@ fn stream_of(subject: &str) -> String {
 fn headers(head: &[u8]) -> HeaderMap {
     let text = String::from_utf8_lossy(head);
     let pairs = text.split("\r\n").filter_map(|line| line.split_once(':'));
-    pairs.map(|(name, value)| (name.parse::<async_nats::HeaderName>(), value.trim())).filter_map(|(name, value)| Some((name.ok()?, value.into()))).collect()
+    pairs
+        .map(|(name, value)| (name.parse::<async_nats::HeaderName>(), value.trim()))
+        .filter_map(|(name, value)| Some((name.ok()?, value.into())))
+        .collect()
 }

@@ -19,10 +19,7 @@ pub fn sign(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Option<()> {
     let at = NOW_MS / 1_000;
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or("msg_1").to_owned();
     let all = match service {
-        "github" => vec![
-            ("x-hub-signature-256", format!("sha256={}", hex(&mac("", body)))),
-            ("x-github-delivery", "d-1".to_owned()),
-        ],
+        "github" => vec![("x-hub-signature-256", format!("sha256={}", hex(&mac("", body)))), ("x-github-delivery", "d-1".to_owned())],
         "stripe" => vec![("stripe-signature", format!("t={at},v1={}", hex(&mac(&format!("{at}."), body))))],
         "slack" => vec![
             ("x-slack-request-timestamp", at.to_string()),

@@ -57,8 +57,13 @@ fn contact() -> impl Strategy<Value = Contact> {
 }
 
 fn settings() -> impl Strategy<Value = wire::Settings> {
-    (words(), words(), words(), words())
-        .prop_map(|(name, meta, bot, extra)| wire::Settings { name, meta, bot, extra, ..wire::Settings::default() })
+    (words(), words(), words(), words()).prop_map(|(name, meta, bot, extra)| wire::Settings {
+        name,
+        meta,
+        bot,
+        extra,
+        ..wire::Settings::default()
+    })
 }
 
 fn note() -> impl Strategy<Value = wire::Note> {
@@ -74,8 +79,9 @@ fn note() -> impl Strategy<Value = wire::Note> {
 }
 
 fn direct() -> impl Strategy<Value = wire::Direct> {
-    (option::of(settings()), vec(note(), 0..3), any::<bool>(), words(), payload())
-        .prop_map(|(settings, notes, quiet, extensions, seal)| wire::Direct { settings, notes, quiet, extensions, seal, ..wire::Direct::default() })
+    (option::of(settings()), vec(note(), 0..3), any::<bool>(), words(), payload()).prop_map(|(settings, notes, quiet, extensions, seal)| {
+        wire::Direct { settings, notes, quiet, extensions, seal, ..wire::Direct::default() }
+    })
 }
 
 /// An event, as its envelope can say it.
@@ -112,8 +118,7 @@ fn kind() -> impl Strategy<Value = Kind> {
 
 /// An answer.
 pub(crate) fn answer() -> impl Strategy<Value = Answer> {
-    (place(), "[0-9.]{0,6}", plain(), kind())
-        .prop_map(|(event, call, by, kind)| Answer { event, call, by: by.unwrap_or_default(), kind })
+    (place(), "[0-9.]{0,6}", plain(), kind()).prop_map(|(event, call, by, kind)| Answer { event, call, by: by.unwrap_or_default(), kind })
 }
 
 fn input() -> impl Strategy<Value = Option<wire::Input>> {
@@ -170,8 +175,12 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::Started(wire::Started {})),
         Just(Step::Resumed(wire::Resumed {})),
         Just(Step::Checkpoint(wire::Checkpoint {})),
-        (input(), any::<u32>(), vec(call(), 0..3), thought())
-            .prop_map(|(input, step, calls, thought)| Step::Intents(wire::Intents { input, step, calls, thought })),
+        (input(), any::<u32>(), vec(call(), 0..3), thought()).prop_map(|(input, step, calls, thought)| Step::Intents(wire::Intents {
+            input,
+            step,
+            calls,
+            thought
+        })),
         (any::<u32>(), vec(outcome(), 0..3)).prop_map(|(step, outcomes)| Step::Outcomes(wire::Outcomes { step, outcomes })),
         (option::of(answer().prop_map(wire::Answer::from)), any::<bool>())
             .prop_map(|(answer, unwanted)| Step::Received(wire::Received { answer, unwanted })),
@@ -179,10 +188,19 @@ fn step() -> impl Strategy<Value = Step> {
         (input(), words(), thought(), usage(), any::<bool>()).prop_map(|(input, reply, thought, usage, truncated)| {
             Step::Completed(wire::Completed { input, reply, thought, usage, truncated })
         }),
-        (input(), words(), words(), any::<bool>(), usage())
-            .prop_map(|(input, code, message, dead, usage)| Step::Failed(wire::Failed { input, code, message, dead, usage })),
-        (input(), words(), words(), usage())
-            .prop_map(|(input, reason, by, usage)| Step::Cancelled(wire::Cancelled { input, reason, by, usage })),
+        (input(), words(), words(), any::<bool>(), usage()).prop_map(|(input, code, message, dead, usage)| Step::Failed(wire::Failed {
+            input,
+            code,
+            message,
+            dead,
+            usage
+        })),
+        (input(), words(), words(), usage()).prop_map(|(input, reason, by, usage)| Step::Cancelled(wire::Cancelled {
+            input,
+            reason,
+            by,
+            usage
+        })),
         vec(input(), 0..3).prop_map(|inputs| Step::Merged(wire::Merged { inputs: inputs.into_iter().flatten().collect() })),
         input().prop_map(|input| Step::Noted(wire::Noted { input })),
         changed().prop_map(Step::Changed),
@@ -193,24 +211,39 @@ fn step() -> impl Strategy<Value = Step> {
 pub(crate) fn record() -> impl Strategy<Value = Record> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<i64>());
     let revisions = (any::<u64>(), 0..2_u64, 0..2_u64).prop_map(|(trigger, bot, skillset)| Revisions { trigger, bot, skillset });
-    let conversation = (place(), any::<i64>(), any::<u64>())
-        .prop_map(|(opening, opened_at_ms, base)| Conversation { opening, opened_at_ms, base, turn: base, settings: base });
-    (any::<[u8; 16]>(), place(), numbers, conversation, (words(), words()), revisions, vec(any::<u64>(), 0..3), option::of(step())).prop_map(
-        |(id, event, (cursor, answers, attempt, base, received_at_ms), conversation, (worker, traceparent), revisions, cancels, step)| Record {
-            id: RecordId(id),
-            event,
-            cursor,
-            answers,
-            attempt,
-            base,
-            conversation,
-            worker,
-            traceparent,
-            received_at_ms,
-            revisions,
-            cancels,
-            edits: base,
-            step,
-        },
-    )
+    let conversation = (place(), any::<i64>(), any::<u64>()).prop_map(|(opening, opened_at_ms, base)| Conversation {
+        opening,
+        opened_at_ms,
+        base,
+        turn: base,
+        settings: base,
+    });
+    (any::<[u8; 16]>(), place(), numbers, conversation, (words(), words()), revisions, vec(any::<u64>(), 0..3), option::of(step()))
+        .prop_map(
+            |(
+                id,
+                event,
+                (cursor, answers, attempt, base, received_at_ms),
+                conversation,
+                (worker, traceparent),
+                revisions,
+                cancels,
+                step,
+            )| Record {
+                id: RecordId(id),
+                event,
+                cursor,
+                answers,
+                attempt,
+                base,
+                conversation,
+                worker,
+                traceparent,
+                received_at_ms,
+                revisions,
+                cancels,
+                edits: base,
+                step,
+            },
+        )
 }

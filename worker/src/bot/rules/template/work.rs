@@ -121,7 +121,8 @@ fn predicted(name: &str, arguments: &[Value]) -> Result<usize, Error> {
 /// An argument by its place, or by its name.
 fn given(arguments: &[Value], place: usize, name: &str) -> Option<Value> {
     let by_place = arguments.get(place).filter(|value| !value.is_kwargs());
-    let by_name = || arguments.last().filter(|last| last.is_kwargs()).and_then(|last| Kwargs::try_from(last.clone()).ok()?.peek::<Value>(name).ok());
+    let by_name =
+        || arguments.last().filter(|last| last.is_kwargs()).and_then(|last| Kwargs::try_from(last.clone()).ok()?.peek::<Value>(name).ok());
     by_place.cloned().or_else(by_name)
 }
 
@@ -142,5 +143,9 @@ fn is_narrow(format: &str) -> bool {
         digits > WIDTH_DIGITS_MAX
     });
     // Far more than any format is written with; and one without a field is text, whatever stands in it.
-    !format.contains('%') || !is_long && !format.split('%').skip(1).any(|field| field.trim_start_matches(['#', '0', '-', ' ', '+', '.', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('*'))
+    !format.contains('%')
+        || !is_long
+            && !format.split('%').skip(1).any(|field| {
+                field.trim_start_matches(['#', '0', '-', ' ', '+', '.', '1', '2', '3', '4', '5', '6', '7', '8', '9']).starts_with('*')
+            })
 }
