@@ -3,8 +3,6 @@
 //! The cases are made from the table, so that a new operation is held to them by itself. The broker is
 //! away: whoever is let in meets that, and nothing is done.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
