@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint tests sim
+PACKAGES := proto telemetry schedule backbone skillset egress model action mcp index outbox dashboard gateway worker cuepoint law tests sim
 
 .DEFAULT_GOAL := help
 .PHONY: help tools peers proof-tools run test chart check bench bench-report profile sim proof clean proof-sim proof-mcp proof-model proof-fuzz proof-schedules proof-api proof-rolling proof-compose proof-permissions proof-telemetry chaos
@@ -22,6 +22,7 @@ help: ## Says what there is
 	@echo "make proof-rolling  every gateway and worker replaced behind a haproxy under load, old and new builds mixed"
 	@echo "make proof-compose  images and docker-compose.yml in an engine that really runs: hurt, upgraded, clustered"
 	@echo "make chaos    everything hurt at random for ten minutes under load, nothing lost (ARGS='--seed 2'); root mounts it a small disk"
+	@echo "make proof-fuzz     hunts for what breaks a law: hostile envelopes, names, instructions, rules, calls (SECONDS_EACH=600)"
 	@echo "make tools    puts the pinned servers and tools into .tools/; the others do this first"
 	@echo "make peers    puts the pinned programs that tests talk to there too; make test does this first"
 	@echo "make proof-tools   puts a model that really runs there (130 MB), and what tries the API; only proofs do this"
@@ -138,9 +139,10 @@ chaos: tools
 proof-compose: tools
 	OLD=$(OLD) tests/compose/run.sh
 
-# The fuzzers are nightly's, which the stable compiler runs when told to; cargo-fuzz: cargo install cargo-fuzz
+# Not part of `make proof`: it takes SECONDS_EACH=600 for each target, or for those in TARGETS="name time".
 proof-fuzz: tools
-	cd skillset && fuzz/seed.sh && for target in parse fill; do RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(or $(SECONDS_EACH),600) || exit 1; done
+	@tools/fuzz.sh
+	fuzz/hunt.sh $(or $(SECONDS_EACH),600) $(TARGETS)
 
 clean:
 	rm -rf target .tools

@@ -40,7 +40,7 @@ impl BrokerClock {
     }
 
     /// A clock that was told a moment ago.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) fn told(said_ms: i64) -> Self {
         Self(Mutex::new(Some((Instant::now(), said_ms))))
     }

@@ -48,7 +48,8 @@
 //! - [`conversation`]: conversations, read and changed;
 //! - [`clock`]: the broker's clock;
 //! - [`follow`]: a conversation, or an event's turn, as it goes on;
-//! - [`ready`]: whether this process can do its work.
+//! - [`ready`]: whether this process can do its work;
+//! - `fuzz`: a gateway that stands by itself, for tests.
 
 pub mod program;
 pub mod config;
@@ -95,6 +96,9 @@ mod conversation;
 mod clock;
 mod follow;
 mod ready;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 
 pub use config::Config;
 pub use service::{Error, Running, start};

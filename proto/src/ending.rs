@@ -41,9 +41,14 @@ pub fn result(session: &SessionKey, record: &Record, messages: &[Message]) -> Op
 /// What the turn took: the sum that ChatBotKit tells, and each model's share.
 fn usage(messages: &[Message]) -> Value {
     let models = messages.last().and_then(|message| message.meta.get("usage")).and_then(Value::as_array).cloned().unwrap_or_default();
+    json!({ "token": tokens(&models), "models": models })
+}
+
+/// The tokens that models took together: as many as a number can say, for what each took is a provider's word.
+pub fn tokens(models: &[Value]) -> u64 {
     let part = |model: &Value, name: &str| model.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let token: u64 = models.iter().map(|model| part(model, "inputTokens").saturating_add(part(model, "outputTokens"))).sum();
-    json!({ "token": token, "models": models })
+    let parts = models.iter().flat_map(|model| [part(model, "inputTokens"), part(model, "outputTokens")]);
+    parts.fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -89,6 +94,13 @@ mod tests {
         assert_eq!(result["end"], json!({ "reason": "stop" }));
         let cut = told(Step::Completed(wire::Completed { truncated: true, ..completed })).unwrap();
         assert_eq!(cut["end"], json!({ "reason": "length" }));
+    }
+
+    #[test]
+    fn what_providers_say_is_summed_as_far_as_numbers_go() {
+        let usage = wire::Usage { model: "a/b".into(), input: u64::MAX, output: 1, calls: 1, ..wire::Usage::default() };
+        let completed = wire::Completed { usage: vec![usage.clone(), usage], ..wire::Completed::default() };
+        assert_eq!(told(Step::Completed(completed)).unwrap()["usage"]["token"], json!(u64::MAX));
     }
 
     #[test]

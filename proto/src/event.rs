@@ -14,6 +14,9 @@ use crate::id::{ConversationId, TriggerId};
 use crate::limit::{CONTACT_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, ENVELOPE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::{header, wire};
 
+/// What a message with a text opens with: the tag of the field, which is a line feed too.
+const TEXT_TAG: u8 = b'\n';
+
 /// Why an envelope is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -212,7 +215,9 @@ impl Event {
 
     /// Reads an envelope that came on a subject of `trigger`.
     ///
-    /// Without a content type the first byte decides: `{` opens a JSON object and cannot open this message.
+    /// Without a content type the first byte decides: `{` opens a JSON object and cannot open this message. Nor can a blank,
+    /// but for a line feed: it is the tag of `text`, and what comes behind it may well look like `{`, which is the length 123.
+    /// So what opens with one is this message, unless it cannot be.
     pub fn decode(trigger: &TriggerId, content_type: Option<&str>, body: &Bytes) -> Result<Self, Error> {
         if body.len() > ENVELOPE_BYTES_MAX {
             return Err(Error::TooLarge { bytes: body.len() });
@@ -222,7 +227,10 @@ impl Event {
             Some(header::JSON) => Self::decode_json(trigger, body),
             Some(header::PROTOBUF | "application/protobuf") => Self::decode_protobuf(trigger, body.clone()),
             Some(_) => Err(Error::Encoding { content_type: content_type.unwrap_or_default().to_owned() }),
-            None if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') => Self::decode_json(trigger, body),
+            None if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') => match body.first() {
+                Some(&TEXT_TAG) if wire::Event::decode(body.clone()).is_ok() => Self::decode_protobuf(trigger, body.clone()),
+                _ => Self::decode_json(trigger, body),
+            },
             None => Self::decode_protobuf(trigger, body.clone()),
         }
     }
@@ -335,6 +343,19 @@ mod tests {
             ..Event::default()
         };
         assert_eq!(Event::decode(&trigger(), None, &event.encode()), Ok(event));
+    }
+
+    #[test]
+    fn an_event_whose_text_looks_like_json_is_told_from_json() {
+        // The first bytes of the message are the tag of the text, which is a line feed, and the text's length.
+        let texts = ["x".repeat(123), format!("{{{}", "x".repeat(31)), "{\"text\":1}".into(), format!("{{{}", "\n".repeat(12))];
+        for text in texts {
+            let event = Event { text: Some(text), ..Event::default() };
+            assert_eq!(Event::decode(&trigger(), None, &event.encode()), Ok(event));
+        }
+        assert_eq!(json("\n{\"text\":\"hi\"}").unwrap().text.as_deref(), Some("hi"));
+        assert_eq!(json("\r\n\t {\"text\":\"hi\"}").unwrap().text.as_deref(), Some("hi"));
+        assert!(json("\n{\"text\":").unwrap_err().to_string().contains("JSON"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The broker's subjects and stream names.
 
-use crate::id::{DestinationId, Epoch, SessionKey, TriggerId, WorkerId};
+use crate::id::{DestinationId, Epoch, SessionKey, TimerId, TriggerId, WorkerId};
 
 /// What the EVENTS stream binds.
 pub const EVENTS: [&str; 2] = ["event.>", "answer.>"];
@@ -151,9 +151,9 @@ pub fn session_of_answer(subject: &str) -> Option<SessionKey> {
 }
 
 /// The session and timer in a `due.` subject.
-pub fn session_of_due(subject: &str) -> Option<(SessionKey, &str)> {
+pub fn session_of_due(subject: &str) -> Option<(SessionKey, TimerId)> {
     let (session, id) = subject.strip_prefix("due.")?.rsplit_once('.')?;
-    Some((session.parse().ok()?, id))
+    Some((session.parse().ok()?, id.parse().ok()?))
 }
 
 /// The session in a `log.` subject.
@@ -163,7 +163,7 @@ pub fn session_of_log(subject: &str) -> Option<SessionKey> {
 
 #[cfg(test)]
 mod tests {
-    use super::{epoch_of_stream, event, schedule, schedule_due, session_of_event, trigger_of_schedule};
+    use super::{due, epoch_of_stream, event, schedule, schedule_due, session_of_due, session_of_event, trigger_of_schedule};
 
     #[test]
     fn an_event_subject_names_its_session_and_nothing_else_does() {
@@ -171,6 +171,15 @@ mod tests {
         assert_eq!(event(&session), "event.t1.s1");
         for subject in ["event.t1", "event.t1.s1.x", "event..s", "log.t1.s1", "event.t 1.s", ""] {
             assert_eq!(session_of_event(subject), None, "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_due_subject_names_its_timer_by_a_token() {
+        let (session, timer) = session_of_due("due.t1.s1.6a1b2c3d-4-1").unwrap();
+        assert_eq!(due(&session, timer.as_str()), "due.t1.s1.6a1b2c3d-4-1");
+        for subject in ["due.t1.s1.", "due.t1.s1.*", "due.t1.s1.a b", "due.t1.s1", "due.t1.s1.x.y", "timer.t1.s1.x"] {
+            assert_eq!(session_of_due(subject), None, "{subject}");
         }
     }
 

@@ -25,6 +25,10 @@ const RULE: &str = "must be never, quarterhourly, halfhourly, hourly, twicedaily
 /// Longest text, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
 
+/// From here to the year 5000, where cron ends, lie 28 years without a century: each calendar that a year can have is among them.
+/// A pattern that matches none of their days matches none at all, and is not looked for in three thousand years.
+const CALENDARS: DateTime = DateTime::constant(4972, 1, 1, 0, 0, 0, 0);
+
 /// What a text says.
 pub(crate) enum Form {
     Never,
@@ -71,7 +75,7 @@ fn cron(pattern: &str) -> Result<Box<Cron>, Fault> {
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let parsed = parser.parse(pattern).map_err(|error| fault(format!("has cron fields that cannot be used: {error}")))?;
     // A pattern such as the 30th of February would be asked for its next time for ever.
-    match parsed.find_next_occurrence(&DateTime::constant(2000, 1, 1, 0, 0, 0, 0), true) {
+    match parsed.find_next_occurrence(&CALENDARS, true) {
         Ok(_) => Ok(Box::new(parsed)),
         Err(_) => Err(fault("has cron fields that no day ever matches".to_owned())),
     }

@@ -110,6 +110,33 @@ fn each_fault_names_its_field() {
     assert!(Schedule::parse("sometimes", "").unwrap_err().to_string().contains("07:30"));
 }
 
+/// In a thread of its own, so that one that looks for too long fails the test rather than holding it.
+#[test]
+fn what_never_happens_is_refused_at_once() {
+    let (done, refused) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // What is to be a certain weekday in a month that is shorter is looked for day by day.
+        for text in ["0 0 31 2,4,6,9,11 +", "0, 0 30 2 +", "0 0 31W 2,4,6,9,11 +1", "*/5 * 31 4 +2", "0 0 31 2,4,6,9,11 +SUN"] {
+            let refused = Schedule::parse(text, "").is_err_and(|fault| fault.field == "schedule");
+            done.send((text, refused)).unwrap();
+        }
+    });
+    let found: Vec<_> = (0..5).map_while(|_| refused.recv_timeout(std::time::Duration::from_millis(700)).ok()).collect();
+    assert!(found.len() == 5 && found.iter().all(|(_, refused)| *refused), "{found:?}");
+}
+
+#[test]
+fn what_happens_in_few_years_is_found_from_any() {
+    for (text, expected) in [
+        ("0 0 29 2 *", "2028-02-29T00:00:00Z"),
+        ("0 0 29 2 +MON", "2044-02-29T00:00:00Z"),
+        ("0 0 31 12 +SUN", "2028-12-31T00:00:00Z"),
+        ("0 0 1 1 +1#1", "2029-01-01T00:00:00Z"),
+    ] {
+        check(text, "UTC", "2026-03-01T12:00:00Z", &[expected]);
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in ".{0,40}", zone in ".{0,20}", at in any::<i64>()) {

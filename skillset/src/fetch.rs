@@ -1,5 +1,7 @@
 //! What a `fetch` block must be, and how values stand in it.
 
+use std::ops::Range;
+
 use crate::address::{self, Origin};
 use crate::fault::{Fault, Report};
 use crate::http;
@@ -45,8 +47,8 @@ pub(crate) fn raw(weaver: &mut Weaver<'_, '_, '_>, parameters: &[Parameter]) -> 
     secrecy::check(&http.method, Room::Plain, report);
     let origin = address::assign(&mut http.url, &request.url, report);
     secrecy::check(&http.url, Room::Url, report);
-    for (_, value) in &mut http.headers {
-        header(value, origin, report);
+    for ((_, value), place) in http.headers.iter_mut().zip(&request.names) {
+        header(value, origin, place, report);
     }
     if let Some(body) = &mut http.body {
         let is_form = http.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("content-type") && is_form(value));
@@ -87,7 +89,7 @@ pub(crate) fn tree(tree: &mut Node, parameters: &[Parameter], report: &mut Repor
             "method" => method(&mut entry.node, report),
             "path" => path(&mut entry.node, report),
             "headers" => headers(&mut entry.node, origin, report),
-            "authorization" => entry.node.each_leaf(&mut |leaf, _| header_leaf(leaf, origin, report)),
+            "authorization" => entry.node.each_leaf(&mut |leaf, span| header_leaf(leaf, origin, span, report)),
             "options" => {
                 if let Some(options) = entry.node.entries() {
                     let known: Vec<_> = OPTIONS.into_iter().chain(["transformNestedStrings", "_internal"]).collect();
@@ -130,19 +132,24 @@ pub(crate) fn headers(node: &mut Node, origin: Origin, report: &mut Report<'_>) 
         if matches!(entry.node.content, Content::List(_) | Content::Map(_)) {
             report.add(Fault::new(entry.node.span.clone(), format!("the header `{}` is one text", entry.key)));
         }
-        entry.node.each_leaf(&mut |leaf, _| header_leaf(leaf, origin, report));
+        entry.node.each_leaf(&mut |leaf, span| header_leaf(leaf, origin, span, report));
     }
 }
 
-fn header_leaf(leaf: &mut Content, origin: Origin, report: &mut Report<'_>) {
+fn header_leaf(leaf: &mut Content, origin: Origin, place: &Range<usize>, report: &mut Report<'_>) {
     match leaf {
-        Content::Phrase(phrase) => header(phrase, origin, report),
+        Content::Phrase(phrase) => header(phrase, origin, place, report),
         Content::Alone(slot) => slot.place = Place::Header,
         _ => {}
     }
 }
 
-fn header(value: &mut Phrase, origin: Origin, report: &mut Report<'_>) {
+fn header(value: &mut Phrase, origin: Origin, place: &Range<usize>, report: &mut Report<'_>) {
+    let is_broken = |piece: &Piece| matches!(piece, Piece::Literal(words) if words.contains(|c: char| c.is_control() && c != '\t'));
+    if value.0.iter().any(is_broken) {
+        let fault = Fault::new(place.clone(), "the value of a header is one line, without control characters");
+        report.add(fault.help("what YAML reads behind `|` or `>` ends in a new line; `|-` and `>-` do not"));
+    }
     value.slots_mut().for_each(|slot| slot.place = Place::Header);
     secrecy::check(value, Room::Header, report);
     if origin == Origin::Open {
@@ -151,7 +158,7 @@ fn header(value: &mut Phrase, origin: Origin, report: &mut Report<'_>) {
 }
 
 /// A leaf that must be text: a lone value is one too.
-pub(crate) fn text<'a>(node: &'a mut Node, name: &str, report: &mut Report<'_>) -> Option<(&'a mut Phrase, std::ops::Range<usize>)> {
+pub(crate) fn text<'a>(node: &'a mut Node, name: &str, report: &mut Report<'_>) -> Option<(&'a mut Phrase, Range<usize>)> {
     if let Content::Alone(slot) = &node.content {
         node.content = Content::Phrase(Phrase(vec![Piece::Slot(slot.clone())]));
     }

@@ -294,7 +294,8 @@ pub fn check(bot: &resource::Bot) -> Result<(), DefinitionError> {
     if bot.kind == AGENT { agent::read(&bot.definition).map(drop) } else { simple(bot).map(drop) }
 }
 
-fn simple(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
+/// Makes a bot that needs nothing of a deployment: one of rules, or scripted.
+pub fn simple(bot: &resource::Bot) -> Result<Arc<dyn Bot>, DefinitionError> {
     match bot.kind.as_str() {
         "rules" => Ok(Arc::new(rules::Rules::parse(&bot.definition)?)),
         "scripted" => Ok(Arc::new(scripted::Scripted::parse(&bot.definition)?)),

@@ -19,7 +19,7 @@ use proto::limit::PUBLISH_DEADLINE;
 use proto::message::Message;
 use proto::status::Status;
 use proto::wire::{Cancel, Direct};
-use proto::{message, session, subject};
+use proto::{ending, message, session, subject};
 use serde_json::{Value, json};
 
 use super::found::{self, Found};
@@ -161,9 +161,7 @@ impl Ended {
 /// What a turn took by its last message: the sum that ChatBotKit tells, and each model's share.
 pub(crate) fn usage(meta: &Value) -> Value {
     let models = meta.get("usage").and_then(Value::as_array).cloned().unwrap_or_default();
-    let part = |model: &Value, name: &str| model.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let token: u64 = models.iter().map(|model| part(model, "inputTokens").saturating_add(part(model, "outputTokens"))).sum();
-    json!({ "token": token, "models": models })
+    json!({ "token": ending::tokens(&models), "models": models })
 }
 
 /// Calls a turn off when it is dropped, unless it was told that the turn has ended.

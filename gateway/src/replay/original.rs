@@ -63,7 +63,7 @@ async fn committed(line: &Line, session: &SessionKey, event: EventSeq) -> Result
         read_to = entry.seq;
         if record.edited_event() == Some(event) {
             // The record that had its contents is gone; what was changed of it stands for it.
-            found.get_or_insert(Original { session: session.clone(), digest: None });
+            found.get_or_insert_with(|| Original { session: session.clone(), digest: None });
             return true;
         }
         if record.event == event && !record.is_idle() {

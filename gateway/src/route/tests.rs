@@ -6,17 +6,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use backbone::catalogue::Catalogue;
-use backbone::redis::Redis;
-use backbone::requests::Line;
-use backbone::seal::MasterKey;
-use proto::idempotency::DeploymentKey;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::clock::BrokerClock;
-use crate::config::{Access, Bounds};
-use crate::door::{Door, Limits, Secrets, Servers};
+use crate::config::Access;
+use crate::fuzz::door;
 
 mod access;
 
@@ -24,29 +19,13 @@ mod access;
 async fn router() -> Router {
     let client = client().await;
     let (catalogue, _follow) = Catalogue::new(client.clone(), CancellationToken::new());
-    super::router(Arc::new(door(client, catalogue, BrokerClock::default())), &Access::default(), None)
+    let redis = backbone::config::Redis::at("redis://127.0.0.1:1");
+    super::router(Arc::new(door(client, &redis, catalogue, BrokerClock::default())), &Access::default(), None)
 }
 
 async fn client() -> async_nats::Client {
     let nats = backbone::config::Nats::at("nats://127.0.0.1:1");
     backbone::nats::connect(&nats, "test").await.unwrap()
-}
-
-fn door(client: async_nats::Client, catalogue: Catalogue, clock: BrokerClock) -> Door {
-    let key = DeploymentKey::parse(&[1; 16]).unwrap();
-    let redis = Arc::new(Redis::new(&backbone::config::Redis::at("redis://127.0.0.1:1")).unwrap());
-    let secrets = Secrets { master: MasterKey::derive(&key).unwrap(), key, api_token: None };
-    let bounds = Bounds { publishes: 1, queue_time: std::time::Duration::from_millis(1), ..Bounds::default() };
-    let limits = Limits {
-        bounds,
-        body_bytes: 1 << 10,
-        drain_deadline: std::time::Duration::from_secs(25),
-        tracker: TaskTracker::new(),
-        ending: CancellationToken::new(),
-        shutdown: CancellationToken::new(),
-    };
-    let servers = Servers { line: Line::Nats(client.clone()), client, redis, catalogue };
-    Door { clock, ..Door::new(servers, secrets, limits, telemetry::Telemetry::default()) }
 }
 
 /// A row is `METHOD path`, and what is expected `status error-code`, or `status body`.

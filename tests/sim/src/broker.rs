@@ -14,7 +14,7 @@ use worker::port::{Broker, Delivery, HandOver, Inbox, NotAppended, Reply, Settle
 
 use crate::state::{Logged, Stored};
 use crate::tally::Fault;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// One worker's connection.
 pub(crate) struct SimBroker {
@@ -126,7 +126,7 @@ impl Broker for SimBroker {
             // It stays in flight and lands, or is refused, after its sender has looked.
             let (world, session) = (self.world.clone(), session.clone());
             let wait = Duration::from_millis(world.state().random.below(5_000));
-            self.world.spawn(async move {
+            world::outside(async move {
                 tokio::time::sleep(wait).await;
                 world.state().append(&session, fence, record);
             });

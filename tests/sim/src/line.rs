@@ -16,7 +16,7 @@ use worker::port::Inbox;
 
 use crate::state::State;
 use crate::tally::Fault;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// How long a publish may be on its way after its sender has given it up, in milliseconds.
 const LATE_MAX_MS: u64 = 6_000;
@@ -75,7 +75,7 @@ impl SimLine {
         }
         if late {
             let (world, wait) = (self.world.clone(), Duration::from_millis(self.world.state().random.below(LATE_MAX_MS)));
-            self.world.spawn(async move {
+            world::outside(async move {
                 tokio::time::sleep(wait).await;
                 world.state().store(Inbox::Event, session, body, id.as_deref());
             });
@@ -219,10 +219,10 @@ fn direct(told: Told) -> Message {
 }
 
 fn leader(told: &Told) -> Value {
-    let lines: String = told.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines: Vec<String> = told.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let mut message = json!({ "subject": told.subject, "seq": told.seq, "data": STANDARD.encode(&told.body), "time": time(told.at_ms) });
     if let (false, Some(object)) = (lines.is_empty(), message.as_object_mut()) {
-        object.insert("hdrs".to_owned(), STANDARD.encode(format!("NATS/1.0\r\n{lines}\r\n")).into());
+        object.insert("hdrs".to_owned(), STANDARD.encode(format!("NATS/1.0\r\n{}\r\n", lines.concat())).into());
     }
     json!({ "message": message })
 }

@@ -77,12 +77,11 @@ fn bugs(seeds: &std::ops::Range<u64>, threads: usize) -> anyhow::Result<()> {
     println!("{:<24}{:>8}  found as", "bug", "seeds");
     let mut survivors = Vec::new();
     for bug in Bug::ALL {
-        match sim::hunt(bug, seeds.clone(), threads) {
-            Some((seeds, what)) => println!("{:<24}{seeds:>8}  {what}", format!("{bug:?}")),
-            None => {
-                println!("{:<24}{:>8}  NOT FOUND", format!("{bug:?}"), "-");
-                survivors.push(format!("{bug:?}"));
-            }
+        if let Some((seeds, what)) = sim::hunt(bug, seeds.clone(), threads) {
+            println!("{:<24}{seeds:>8}  {what}", format!("{bug:?}"));
+        } else {
+            println!("{:<24}{:>8}  NOT FOUND", format!("{bug:?}"), "-");
+            survivors.push(format!("{bug:?}"));
         }
     }
     anyhow::ensure!(survivors.is_empty(), "survived {} seeds: {}", seeds.end - seeds.start, survivors.join(", "));

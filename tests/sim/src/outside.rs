@@ -8,7 +8,7 @@ use worker::port::Inbox;
 
 use crate::sender;
 use crate::state::State;
-use crate::world::World;
+use crate::world::{self, World};
 
 /// How many changes of conversations somebody asks for.
 const CHANGES_MAX: u64 = 24;
@@ -37,7 +37,7 @@ pub(crate) fn converse(world: &World) {
     };
     if let Some(receipt) = asked {
         let world = world.clone();
-        world.clone().spawn(async move {
+        world::outside(async move {
             // What had ended by then must be told as ended; what had not may end meanwhile.
             let Some(told) = sender::ask_status(&world, &receipt).await else { return };
             world.state().told(&receipt, told);

@@ -21,7 +21,7 @@ use worker::port::Inbox;
 use crate::gateway::SECRET;
 use crate::line::SimLine;
 use crate::state::{Sent, Service};
-use crate::world::{SESSIONS, World};
+use crate::world::{self, SESSIONS, World};
 
 /// How often a caller tries to get a receipt.
 const TRIES_MAX: u32 = 40;
@@ -66,9 +66,9 @@ pub(crate) fn send(world: &World, number: u64) {
     match door {
         _ if world.state().only.is_some() => store(&world, &letter),
         0 | 1 => store(&world, &letter),
-        2 | 3 => world.clone().spawn(async move { publish(&world, &letter).await }),
-        4 => world.clone().spawn(async move { call(&world, &letter, None).await }),
-        _ => world.clone().spawn(async move { call(&world, &letter, Some(format!("key-{}", letter.number))).await }),
+        2 | 3 => world::outside(async move { publish(&world, &letter).await }),
+        4 => world::outside(async move { call(&world, &letter, None).await }),
+        _ => world::outside(async move { call(&world, &letter, Some(format!("key-{}", letter.number))).await }),
     }
 }
 

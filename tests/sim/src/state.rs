@@ -37,7 +37,7 @@ pub(crate) struct Stored {
     pub(crate) is_acked: bool,
     /// When it is delivered again, once it was delivered.
     pub(crate) again_at: Option<Instant>,
-    pub(crate) stored_at: Instant,
+    pub(crate) since: Instant,
     /// Whether its turn takes long.
     pub(crate) is_slow: bool,
 }
@@ -292,7 +292,7 @@ impl State {
             count: 0,
             is_acked: false,
             again_at: None,
-            stored_at: now,
+            since: now,
             is_slow,
         };
         self.say(format!("stored {event:?} {inbox:?} of {}", stored.session));
@@ -430,7 +430,7 @@ impl State {
             let last_ms = self.log.get(&stored.session).and_then(|log| log.last()).map_or(0, |last| last.at_ms);
             let is_slow = self.events.values().any(|other| other.session == stored.session && !other.is_acked && other.is_slow);
             let of_session = self.began + Duration::from_millis((last_ms - BEGIN_MS).max(0).unsigned_abs());
-            let since = now.saturating_duration_since(of_session.max(stored.stored_at));
+            let since = now.saturating_duration_since(of_session.max(stored.since));
             (*event, if is_slow { since.saturating_sub(slow) } else { since })
         });
         idle.max_by_key(|(_, since)| *since)

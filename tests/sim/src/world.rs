@@ -14,7 +14,7 @@ use worker::upkeep;
 use crate::actor::{Actor, SLOW, SeededChance};
 use crate::broker::SimBroker;
 use crate::lease::SimLeases;
-use crate::outside;
+use crate::outside::converse;
 use crate::state::{Seat, Service, State};
 use crate::tally::{Fault, Tally};
 use crate::{gateway, sender};
@@ -249,7 +249,7 @@ impl World {
         };
         let Some(desk) = desk else { return };
         let world = self.clone();
-        self.spawn(async move {
+        outside(async move {
             desk.shutdown.cancel();
             let deadline = Instant::now() + ROLL_DEADLINE;
             drop(desk.drained(deadline).await);
@@ -258,12 +258,6 @@ impl World {
             SimLeases::new(world.clone(), me.clone()).forget(&me).await.unwrap_or_default();
             world.state().seat_mut(&me.to_string()).into_iter().for_each(|seat| seat.is_alive = false);
         });
-    }
-
-    /// Runs what is no part of a service.
-    #[expect(clippy::disallowed_methods, reason = "what is outside outlives whoever asked for it")]
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(tokio::spawn(task));
     }
 
     fn is_done(&self) -> bool {
@@ -297,7 +291,7 @@ impl World {
             }
             self.disturb();
             self.roll();
-            outside::converse(self);
+            converse(self);
             self.fill_seats(false);
             self.deliver();
             self.check_prompt();
@@ -326,6 +320,12 @@ impl World {
             state.violate(format!("I9: event {} waits for {since:?} though nothing went wrong", event.seq));
         }
     }
+}
+
+/// Runs what is no part of a service.
+#[expect(clippy::disallowed_methods, reason = "what is outside outlives whoever asked for it")]
+pub(crate) fn outside(task: impl Future<Output = ()> + Send + 'static) {
+    drop(tokio::spawn(task));
 }
 
 /// Awaits that few turns come to.

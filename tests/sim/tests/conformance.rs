@@ -38,8 +38,8 @@ trait Under: Send + Sync {
     fn line(&self) -> &Line;
     /// The next delivery within [`DUE`]: sequence, count, and what settles it.
     async fn deliver(&self) -> Option<(u64, u64, Reply)>;
-    /// The broker's clock.
-    fn now_ms(&self) -> i64;
+    /// The broker's clock, as its last record has it.
+    async fn now_ms(&self) -> i64;
 }
 
 struct InMemory {
@@ -75,7 +75,7 @@ impl Under for InMemory {
         None
     }
 
-    fn now_ms(&self) -> i64 {
+    async fn now_ms(&self) -> i64 {
         1_790_000_000_000 + i64::try_from(self.began.elapsed().as_millis()).unwrap()
     }
 }
@@ -109,8 +109,11 @@ impl Under for Real {
         Some((told.event.seq, told.count, Reply(reply)))
     }
 
-    fn now_ms(&self) -> i64 {
-        jiff::Timestamp::now().as_millisecond()
+    async fn now_ms(&self) -> i64 {
+        let Line::Nats(client) = &self.line else { return 0 };
+        let stream = topology::context(client).get_stream(LOG_STREAM).await.unwrap();
+        let info = stream.get_info().await.unwrap();
+        i64::try_from(info.state.last_timestamp.unix_timestamp_nanos() / 1_000_000).unwrap()
     }
 }
 
@@ -291,7 +294,7 @@ async fn letters_and_timers(script: &mut Script<'_>) {
     let gone = script.under.broker().unbury(&session("a"), &[event]).await.map_err(|_| ());
     script.say("unbury", &gone);
     script.letters("a").await;
-    let timer = Timer { id: "x".into(), at_ms: script.under.now_ms() + 1_000, answer: Bytes::from_static(b"ring") };
+    let timer = Timer { id: "x".into(), at_ms: script.under.now_ms().await + 60_000, answer: Bytes::from_static(b"ring") };
     let set = script.under.broker().schedule(&session("a"), timer).await.map_err(|_| ());
     script.say("schedule", &set);
     let early = script.under.broker().next_answer(&session("a"), script.after(0)).await.unwrap().map(|waiting| waiting.event.seq);
@@ -311,7 +314,7 @@ async fn real(address: &str, replicas: u8) -> Vec<String> {
     let client = backbone::nats::connect(&backbone::config::Nats::at(address), "conformance").await.unwrap();
     let context = topology::context(&client);
     let sizes = Sizes { replicas, ..Sizes::default() };
-    let epoch = tests::eventually::eventually("the streams are there", Duration::from_secs(60), async || {
+    let epoch = tests::eventually::eventually("the streams are there", Duration::from_mins(1), async || {
         topology::ensure(&context, &sizes, 1_790_000_000).await.ok()
     })
     .await;

@@ -1,7 +1,5 @@
 //! The simulation in the ordinary test run: few seeds, which `make sim` makes many.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test code")]
-
 use backbone::bug::Bug;
 use sim::{EVENTS, Options, run, run_all};
 

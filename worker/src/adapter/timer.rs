@@ -11,7 +11,6 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::{Client, HeaderMap};
 use backbone::{direct, publish, topology};
 use futures_util::TryStreamExt as _;
-use proto::id::TimerId;
 use proto::{header, limit, subject};
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +85,7 @@ async fn pass_on(client: &Client, ports: &Ports, message: &Message) -> Result<()
         tracing::warn!(subject = %message.subject, "what is due names no session");
         return Ok(());
     };
-    if id.to_owned().try_into().is_ok_and(|timer: TimerId| timer.is_of_event()) {
+    if id.is_of_event() {
         return firing::deliver(ports, &session, &ring).await;
     }
     // A time-out that is published twice is an answer that nothing waits for the second time; the id spares most of that.

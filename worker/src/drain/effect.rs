@@ -122,9 +122,10 @@ async fn run(desk: &Desk, turn: &Open, calls: &[Call], ended: &Mutex<Vec<Outcome
 
 async fn make(desk: &Desk, turn: &Open, call: &Call, facts: &Facts) -> Outcome {
     let told = span::tool(&call.ability, &call.id);
-    let key = match bug::is(Bug::KeyPerAttempt) {
-        false => effect_key(&turn.session, turn.event, &call.id),
-        true => effect_key(&turn.session, turn.event, &format!("{} {}", call.id, turn.attempt)),
+    let key = if bug::is(Bug::KeyPerAttempt) {
+        effect_key(&turn.session, turn.event, &format!("{} {}", call.id, turn.attempt))
+    } else {
+        effect_key(&turn.session, turn.event, &call.id)
     };
     if bug::is(Bug::OutcomeBeforeEffect) {
         return Outcome { call: call.id.clone(), duration_ms: 0, end: Some(OutcomeEnd::Result("{}".to_owned())) };

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use proto::code::Code;
+use proto::ending;
 use schemars::json_schema;
 use serde_json::{Map, Value, json};
 
@@ -27,9 +28,7 @@ async fn fetch(call: Call) -> Result<Response, ApiError> {
     let messages = conversation::all(&call.door, &named(&call)?).await?;
     let metas = messages.iter().filter_map(|message| message.meta.get("usage").and_then(Value::as_array));
     let models = sums(metas.flatten());
-    let amount = |model: &Value, name: &str| model.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let tokens: u64 = models.iter().map(|model| amount(model, "inputTokens") + amount(model, "outputTokens")).sum();
-    give(&json!({ "tokens": tokens, "messages": messages.len(), "models": models }))
+    give(&json!({ "tokens": ending::tokens(&models), "messages": messages.len(), "models": models }))
 }
 
 /// Each model's sum.

@@ -3,20 +3,18 @@
 //! The cases are made from the table, so that a new operation is held to them by itself. The broker is
 //! away: whoever is let in meets that, and nothing is done.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use backbone::catalogue::{Catalogue, Snapshot};
+use backbone::catalogue::Snapshot;
 use proto::resource::Scope::{Admin, Operate, Publish, Read};
 use proto::resource::{ApiToken, Common, Resource, Scope, SecretDigest, Trigger};
 use tower::ServiceExt as _;
 
-use super::{client, door};
+use super::client;
 use crate::api;
 use crate::api::operation::{Access, Method, Operation};
-use crate::clock::BrokerClock;
+use crate::fuzz;
 
 /// The time, in milliseconds since 1970.
 const NOW_MS: i64 = 1_790_000_000_000;
@@ -74,9 +72,7 @@ async fn gateway() -> Router {
         snapshot.insert(3, Resource::Token(token));
     }
     snapshot.remove("token.revoked");
-    let client = client().await;
-    let door = door(client.clone(), Catalogue::fixed(client, snapshot), BrokerClock::told(NOW_MS));
-    super::super::router(Arc::new(door), &crate::config::Access::default(), None)
+    fuzz::router(client().await, &backbone::config::Redis::at("redis://127.0.0.1:1"), snapshot, NOW_MS)
 }
 
 /// The path of an operation, of the trigger `orders` where it is of one.

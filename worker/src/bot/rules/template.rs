@@ -1,7 +1,7 @@
 //! Templates: text with expressions in it.
 //!
-//! They are minijinja's, less all statements but `if`: without loops and macros a template's cost
-//! is bounded by its own size and that of what it reads. Undefined names are errors, found at
+//! They are minijinja's, less all statements but `if`: without loops and macros, and with filters that
+//! are held to a bound ([`work`]), a template's cost is bounded. Undefined names are errors, found at
 //! parse time where the name says enough. Nothing is escaped and nothing is loaded.
 
 use std::borrow::Cow;
@@ -14,6 +14,8 @@ use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior};
 use super::scope::Scope;
 use crate::bot::node::Node;
 use crate::bot::{DefinitionError, Error};
+
+mod work;
 
 /// Longest template, in bytes.
 const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
@@ -74,6 +76,7 @@ impl Engine {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(write_value);
         environment.remove_global("debug");
+        work::hold(&mut environment);
         environment.add_filter("urlencode", |text: String| urlencode(&text));
         Self { environment, wants_history: false }
     }
@@ -243,25 +246,39 @@ fn write_value(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value
     match value.as_str() {
         Some(text) if is_text => output.write_str(text)?,
         None if is_text && value.is_none() => {}
-        _ => output.write_str(&to_json(value)?.to_string())?,
+        _ => {
+            // A part of what is written takes at least a byte: more than fits is never built.
+            let mut left = RENDERED_BYTES_MAX;
+            output.write_str(&to_json(value, &mut left)?.to_string())?;
+        }
     }
     Ok(())
 }
 
-/// A template's value as JSON.
-fn to_json(value: &Value) -> Result<serde_json::Value, minijinja::Error> {
+/// A template's value as JSON, of no more parts and bytes of text than are left.
+fn to_json(value: &Value, left: &mut usize) -> Result<serde_json::Value, minijinja::Error> {
+    write_off(left, 1)?;
     match value.kind() {
         ValueKind::None => Ok(serde_json::Value::Null),
         ValueKind::Bool => Ok(value.is_true().into()),
         ValueKind::Number => Ok(number(value)),
-        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.map(|item| to_json(&item)).collect(),
+        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.map(|item| to_json(&item, left)).collect(),
         ValueKind::Map => {
-            let fields = value.try_iter()?.map(|key| Ok((key.to_string(), to_json(&value.get_item(&key)?)?)));
+            let fields = value.try_iter()?.map(|key| Ok((key.to_string(), to_json(&value.get_item(&key)?, left)?)));
             fields.collect::<Result<_, _>>().map(serde_json::Value::Object)
         }
         ValueKind::Undefined => Err(minijinja::Error::new(ErrorKind::UndefinedError, "a part of the value is undefined")),
-        _ => Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned).into()),
+        _ => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            write_off(left, text.len())?;
+            Ok(text.into())
+        }
     }
+}
+
+fn write_off(left: &mut usize, bytes: usize) -> Result<(), minijinja::Error> {
+    *left = left.checked_sub(bytes).ok_or_else(|| minijinja::Error::new(ErrorKind::WriteFailure, "the value is too large"))?;
+    Ok(())
 }
 
 fn number(value: &Value) -> serde_json::Value {
@@ -328,6 +345,10 @@ mod tests {
             (json!("{{ results.order.order }}/{{ errors['0'] }}"), json!("17/it broke")),
             (json!("{{ 'ä /?b-_.~' | urlencode }}{{ payload.n | urlencode }}"), json!("%C3%A4%20%2F%3Fb-_.~3")),
             (json!("{{ payload.list | map(attribute='a') | join('+') }}"), json!("x+y")),
+            (json!("{{ 'a\nb' | indent(2) }}|{{ 'a' | indent(width=2, first=true) }}"), json!("a\n  b|  a")),
+            (json!("{{ [1,2,3] | batch(2, 0) | list }}"), json!([[1, 2], [3, 0]])),
+            (json!("{{ '%05d 100%%' | format(payload.n) }} {{ 'aXa' | replace('X', text) }}"), json!("00003 100% ahelloa")),
+            (json!("{{ range(100000) | map('string') | map('length') | sum }}"), json!(488_890)),
             (json!({ "a": ["{{ payload.n }}", 1], "b": { "{{ text }}": null } }), json!({ "a": [3, 1], "b": { "{{ text }}": null } })),
         ] {
             assert_eq!(render(&source), Ok(expected), "{source}");
@@ -352,6 +373,21 @@ mod tests {
             ("{{ text | nope }}", "with: "),
             ("{{ payload.absent | urlencode }}", "with: "),
             ("{{ 'x' * 65537 }}", "with: yields more than 65536 bytes"),
+            ("{{ [0] * 100000000 }}", "with: yields more than 65536 bytes"),
+            ("{{ ['x' * 65537] }}!", "with: yields more than 65536 bytes"),
+            ("{{ 'x' | indent(99999999999) }}", "with: how wide or how many is a number from 0 to 1000"),
+            ("{{ 'x' | indent(width=18446744073709551615, first=true) }}", "with: how wide"),
+            ("{{ [1] | batch(99999999999, 'x') | list }}", "with: how wide"),
+            ("{{ [1] | slice(99999999999) | list }}", "with: how wide"),
+            ("{{ [1] | tojson(99999999999) }}", "with: how wide"),
+            ("{{ '%099999999999d' | format(1) }}", "with: a width or precision"),
+            ("{{ '%*d' | format(99999999999, 1) }}", "with: a width or precision"),
+            ("{{ ('x' * 60000) | replace('x', 'y' * 60000) | length }}", "with: works on more than 33554432 bytes"),
+            ("{{ 'xxxxxx' | replace('', 'y' * 10000000) | length }}", "with: works on more than"),
+            ("{{ range(100000) | join('y' * 60000) | length }}", "with: works on more than"),
+            ("{{ range(100000) | map('replace', '', 'y' * 60000) | list | length }}", "with: works on more than"),
+            ("{{ ([0] * 100000000) | list | length }}", "with: works on more than"),
+            ("{{ ([[text] * 10000] * 10000) | tojson | length }}", "with: works on more than"),
         ] {
             let error = render(&json!(source)).unwrap_err();
             assert!(error.starts_with(expected), "{source} gave {error}");

@@ -1,0 +1,5 @@
+//! Instructions filled in, as `law::instruction` has it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| law::instruction::fills(data));
