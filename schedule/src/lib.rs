@@ -62,7 +62,8 @@ impl Schedule {
         let after = Timestamp::from_millisecond(instant_ms).ok()?;
         match &self.when {
             When::Never => None,
-            When::Once(at) => (*at > after).then(|| at.as_millisecond()),
+            // Both in milliseconds: what lies ahead by less is the instant itself, and would come again for ever.
+            When::Once(at) => Some(at.as_millisecond()).filter(|at_ms| *at_ms > instant_ms),
             When::Recurring(cron) => self.next_of(cron, after).map(Timestamp::as_millisecond),
         }
     }

@@ -110,6 +110,14 @@ fn each_fault_names_its_field() {
     assert!(Schedule::parse("sometimes", "").unwrap_err().to_string().contains("07:30"));
 }
 
+#[test]
+fn a_date_between_two_milliseconds_happens_once_too() {
+    for (text, zone) in [("2027-03-01T00:27:11.6663-01:00", ""), ("2027-03-01T02:27:11.6669", "Europe/Berlin")] {
+        check(text, zone, "2026-11-24T00:00:00Z", &["2027-03-01T01:27:11.666Z"]);
+        assert_eq!(Schedule::parse(text, zone).unwrap().next_after(ms("2027-03-01T01:27:11.666Z")), None, "{text}");
+    }
+}
+
 /// In a thread of its own, so that one that looks for too long fails the test rather than holding it.
 #[test]
 fn what_never_happens_is_refused_at_once() {
