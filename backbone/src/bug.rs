@@ -37,8 +37,6 @@ pub enum Bug {
     NoDeadCopy,
     /// Leave for one call is leave for all.
     LeaveForAll,
-    /// A lagging replica's word that nothing waits is believed.
-    StaleMissBelieved,
     /// A session is let go because a lagging replica showed it an earlier record.
     StaleReadDropped,
     /// A drain that begins again waits for the place that it has itself.
@@ -57,7 +55,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 23] = [
         Self::FenceDropped,
         Self::AckBeforeCommit,
         Self::CursorRemembered,
@@ -74,7 +72,6 @@ impl Bug {
         Self::AttemptsNotCounted,
         Self::NoDeadCopy,
         Self::LeaveForAll,
-        Self::StaleMissBelieved,
         Self::StaleReadDropped,
         Self::PlaceKept,
         Self::ReleaseWithoutLook,

@@ -18,7 +18,7 @@ fn check(target: &str) {
         cases += 1;
     }
     assert!(broken.is_empty(), "a law is broken by {broken:?}");
-    assert!(cases > 10, "{} holds {cases} cases", directory.display());
+    assert!(cases > 0, "{} holds nothing", directory.display());
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl<'a> Drain<'a> {
         }
         let is_waiting = self.mailbox.look(|hold| hold.is_waiting());
         let found = broker.next(&self.mailbox.session, after).await.map_err(unavailable)?;
-        if found.is_some() || !is_waiting || bug::is(Bug::StaleMissBelieved) {
+        if found.is_some() || !is_waiting {
             return Ok(found);
         }
         let found = broker.next_from_leader(&self.mailbox.session, after).await.map_err(unavailable)?;

@@ -337,7 +337,19 @@ fn odds(point: &str) -> (u64, u64) {
     let is_of = |some: &[&str]| some.iter().any(|name| point.contains(name));
     if is_of(&["bury"]) {
         (10, 20)
-    } else if is_of(&["gateway", "plan", "schedule", "delete", "has room", "next answer", "records", "take over", "forget", "sessions of", "release"]) {
+    } else if is_of(&[
+        "gateway",
+        "plan",
+        "schedule",
+        "delete",
+        "has room",
+        "next answer",
+        "records",
+        "take over",
+        "forget",
+        "sessions of",
+        "release",
+    ]) {
         (40, 80)
     } else {
         (170, 400)

@@ -1,6 +1,7 @@
 //! The simulation in the ordinary test run: few seeds, which `make sim` makes many.
 
 use backbone::bug::Bug;
+use sim::tally::Fault;
 use sim::{EVENTS, Options, run, run_all};
 
 /// How many seeds an ordinary run takes.
@@ -13,7 +14,10 @@ fn every_seed_keeps_every_invariant() {
     let total = run_all(0..SEEDS, 2, Options::default()).unwrap_or_else(|violation| panic!("{}\n{violation}", violation.trace));
     println!("{total}");
     // A simulation in which nothing goes wrong would prove nothing.
-    assert!(total.faults_min >= Some(10) && total.rare(1).is_empty(), "{:?}", total.rare(1));
+    assert!(total.faults_min >= Some(10), "{total}");
+    for fault in Fault::ALL {
+        assert!(total.faults.contains_key(&fault), "{fault:?} never happened");
+    }
     for end in
         ["turns taken up again", "calls in doubt", "events given up", "events noted", "conversations erased", "deletions", "ends told"]
     {
@@ -25,7 +29,8 @@ fn every_seed_keeps_every_invariant() {
 fn where_nothing_goes_wrong_nothing_waits_and_nothing_is_in_doubt() {
     let options = Options { is_quiet: true, ..Options::default() };
     let total = run_all(0..20, 2, options).unwrap_or_else(|violation| panic!("{}\n{violation}", violation.trace));
-    assert_eq!((total.ended("calls in doubt"), total.ended("turns taken up again"), total.faults_all()), (0, 0, 0));
+    assert_eq!(total.ended("calls in doubt"), 0);
+    assert!(total.ended("events completed") > 0, "{total}");
 }
 
 #[test]
