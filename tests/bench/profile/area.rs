@@ -37,15 +37,16 @@ const AREAS: &[(&str, &[&str])] = &[
     ("bytes, maps and other small crates", &["bytes", "hashbrown", "smallvec", "memchr", "indexmap", "slab", "fnv", "ahash"]),
 ];
 
-/// What names a system call or the kernel's network.
-const NETWORK: &[&str] =
-    &["tcp", "sock", "skb", "inet", "ip_", "net", "nf_", "conntrack", "loopback", "dev_", "napi", "bbr", "xfrm", "sk_", "dst_", "softirq"];
+/// How words begin that the kernel's network is named with.
+const NETWORK: &[&str] = &["tcp", "sock", "skb", "inet", "net", "conntrack", "loopback", "napi", "bbr", "xfrm", "softirq"];
+/// Such words that are whole: within others they mean something else.
+const NETWORK_WORDS: &[&str] = &["ip", "nf", "dev", "sk", "dst"];
 
 /// The area of a symbol.
 pub(crate) fn of(library: &str, symbol: &str) -> String {
     if library.starts_with("[kernel") || library.starts_with("[guest") {
-        let network = NETWORK.iter().any(|part| symbol.contains(part)) || symbol.starts_with("ip_");
-        return if network { "kernel: network" } else { "kernel: scheduling, calls and memory" }.to_owned();
+        let is_of_it = |word: &str| NETWORK_WORDS.contains(&word) || NETWORK.iter().any(|part| word.starts_with(part));
+        return if symbol.split(['_', '.']).any(is_of_it) { "kernel: network" } else { "kernel: scheduling, calls and memory" }.to_owned();
     }
     if library == "[vdso]" || symbol.contains("clock_gettime") {
         return "tracing and clock".to_owned();
