@@ -10,15 +10,15 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$root/target/fuzz"
 cd "$root/fuzz"
 # Largest case that is kept, in bytes.
-bytes=2048
+bytes=1024
 
 for target in "$@"; do
     kept="$root/target/hunt/kept/$target" found="$root/target/hunt/$target"
     rm -rf "$kept"
     mkdir -p "$kept" "$found"
-    # -use_counters=0: how often a place is reached makes no case worth keeping.
+    # How often a place is reached, and how nearly what is compared is equal, makes no case worth keeping.
     cargo fuzz run --fuzz-dir . "$target" "$kept" "corpus/$target" "$found" -- \
-        -merge=1 -use_counters=0 -max_len="$bytes" -timeout=20 -rss_limit_mb=3000
+        -set_cover_merge=1 -use_counters=0 -use_cmp=0 -max_len="$bytes" -timeout=20 -rss_limit_mb=3000
     find "corpus/$target" -type f -not -name 'broken-*' -delete
     cp "$kept"/* "corpus/$target/"
     echo "fuzz: $target keeps $(ls "corpus/$target" | wc -l) cases, $(du -bs "corpus/$target" | cut -f1) bytes" >&2

@@ -103,30 +103,33 @@ impl Held {
     }
 }
 
-/// Serves connections of NATS for as long as they last.
-pub async fn serve_nats(listener: TcpListener, held: Held) -> io::Result<()> {
-    loop {
-        let (connection, _) = listener.accept().await?;
-        // A connection ends with its client; there is one.
-        Session { stream: BufReader::new(connection), held: held.clone(), inboxes: Vec::new() }.run().await?;
+/// Serves connections of NATS, one after the other; it ends with the runtime.
+pub async fn serve_nats(listener: TcpListener, held: Held) {
+    while let Ok((connection, _)) = listener.accept().await {
+        let session = Session { stream: BufReader::new(connection), held: held.clone(), inboxes: Vec::new() };
+        // A client that has waited for too long, as behind a debugger, leaves and comes again.
+        drop(session.run().await);
     }
 }
 
 /// Serves connections of Redis likewise.
-pub async fn serve_redis(listener: TcpListener) -> io::Result<()> {
+pub async fn serve_redis(listener: TcpListener) {
+    while let Ok((connection, _)) = listener.accept().await {
+        drop(refuse(connection).await);
+    }
+}
+
+async fn refuse(mut connection: TcpStream) -> io::Result<()> {
+    let mut heard = [0; 4096];
     loop {
-        let (mut connection, _) = listener.accept().await?;
-        let mut heard = [0; 4096];
-        loop {
-            let bytes = connection.read(&mut heard).await?;
-            if bytes == 0 {
-                break;
-            }
-            // Every command is a list, which begins with its length.
-            let commands = heard.get(..bytes).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"*"));
-            let answers = b"-ERR nothing is kept here\r\n".repeat(commands.count());
-            connection.write_all(&answers).await?;
+        let bytes = connection.read(&mut heard).await?;
+        if bytes == 0 {
+            return Ok(());
         }
+        // Every command is a list, which begins with its length.
+        let commands = heard.get(..bytes).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"*"));
+        let answers = b"-ERR nothing is kept here\r\n".repeat(commands.count());
+        connection.write_all(&answers).await?;
     }
 }
 
